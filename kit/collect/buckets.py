@@ -1,0 +1,59 @@
+"""How the log bucket is protected: one call for each of its settings."""
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from kit.canonical import Json
+from kit.collect import calls
+from kit.collect.readers import Readers
+from kit.collect.trails import without_metadata
+from kit.snapshot import Answer, Bucket
+
+T = TypeVar("T")
+
+_LEGACY_LOCATIONS = {None: "us-east-1", "": "us-east-1", "EU": "eu-west-1"}
+
+
+def collect_bucket(readers: Readers, name: str, region: str, account: str) -> Bucket:
+    """Return what S3 says of a bucket; `region` is asked first for the bucket's own, where all else is then asked.
+
+    IAM: s3:GetBucketLocation, s3:GetBucketPolicy, s3:GetBucketPolicyStatus, s3:GetBucketAcl,
+    s3:GetBucketOwnershipControls, s3:GetBucketPublicAccessBlock, s3:GetAccountPublicAccessBlock,
+    s3:GetBucketVersioning, s3:GetEncryptionConfiguration, s3:GetBucketObjectLockConfiguration,
+    s3:GetLifecycleConfiguration, s3:GetBucketLogging, s3:GetBucketRequestPayment.
+    """
+    location = readers.ask(calls.GET_BUCKET_LOCATION, region, _location, account=account, Bucket=name)
+    there = location.value or region
+
+    def ask(call: calls.Call, read: Callable[[Mapping[str, Json]], T]) -> Answer[T]:
+        return readers.ask(call, there, read, account=account, Bucket=name)
+
+    return Bucket(
+        name=name,
+        region=location,
+        policy=ask(calls.GET_BUCKET_POLICY, lambda response: str(response["Policy"])),
+        policy_status=ask(calls.GET_BUCKET_POLICY_STATUS, lambda response: response["PolicyStatus"]),
+        acl=ask(calls.GET_BUCKET_ACL, without_metadata),
+        ownership=ask(calls.GET_BUCKET_OWNERSHIP, lambda response: response["OwnershipControls"]),
+        public_access_block=ask(
+            calls.GET_PUBLIC_ACCESS_BLOCK, lambda response: response["PublicAccessBlockConfiguration"]
+        ),
+        account_public_access_block=readers.ask(
+            calls.GET_ACCOUNT_PUBLIC_ACCESS_BLOCK,
+            there,
+            lambda response: response["PublicAccessBlockConfiguration"],
+            account=account,
+            AccountId=account,
+        ),
+        versioning=ask(calls.GET_BUCKET_VERSIONING, without_metadata),
+        encryption=ask(calls.GET_BUCKET_ENCRYPTION, lambda response: response["ServerSideEncryptionConfiguration"]),
+        object_lock=ask(calls.GET_OBJECT_LOCK, lambda response: response["ObjectLockConfiguration"]),
+        lifecycle=ask(calls.GET_BUCKET_LIFECYCLE, lambda response: {"Rules": response["Rules"]}),
+        logging=ask(calls.GET_BUCKET_LOGGING, without_metadata),
+        request_payment=ask(calls.GET_BUCKET_REQUEST_PAYMENT, without_metadata),
+    )
+
+
+def _location(response: Mapping[str, Json]) -> str:
+    constraint = response.get("LocationConstraint")
+    return _LEGACY_LOCATIONS.get(constraint, constraint)

@@ -1,0 +1,109 @@
+"""Every call the kit makes to AWS, with the IAM action it needs: the one table that `trailkit policy` prints.
+
+IAM actions and resource types are those of the Service Authorization Reference.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Call:
+    """One API operation.
+
+    `members` are the response members without which the answer is no answer; `root` is the element an XML body must
+    have. `action` is the IAM action that allows it, on `resource`: `*`, `trail`, `key`, `bucket`, `role` or `none`
+    (no permission needed). `pages` names the member that a paginated operation collects.
+    """
+
+    service: str
+    operation: str
+    action: str
+    resource: str
+    members: tuple[str, ...] = ()
+    root: str = ""
+    pages: str = ""
+
+
+GET_CALLER_IDENTITY = Call("sts", "GetCallerIdentity", "sts:GetCallerIdentity", "none", ("Account", "Arn"))
+ASSUME_ROLE = Call("sts", "AssumeRole", "sts:AssumeRole", "role", ("Credentials",))
+DESCRIBE_REGIONS = Call("ec2", "DescribeRegions", "ec2:DescribeRegions", "*", ("Regions",))
+
+DESCRIBE_TRAILS = Call("cloudtrail", "DescribeTrails", "cloudtrail:DescribeTrails", "*", ("trailList",))
+GET_TRAIL_STATUS = Call("cloudtrail", "GetTrailStatus", "cloudtrail:GetTrailStatus", "trail", ("IsLogging",))
+GET_EVENT_SELECTORS = Call("cloudtrail", "GetEventSelectors", "cloudtrail:GetEventSelectors", "trail", ("TrailARN",))
+
+DESCRIBE_KEY = Call("kms", "DescribeKey", "kms:DescribeKey", "key", ("KeyMetadata",))
+GET_KEY_POLICY = Call("kms", "GetKeyPolicy", "kms:GetKeyPolicy", "key", ("Policy",))
+GET_KEY_ROTATION_STATUS = Call(
+    "kms", "GetKeyRotationStatus", "kms:GetKeyRotationStatus", "key", ("KeyRotationEnabled",)
+)
+LIST_ALIASES = Call("kms", "ListAliases", "kms:ListAliases", "key", ("Aliases",), pages="Aliases")
+LIST_GRANTS = Call("kms", "ListGrants", "kms:ListGrants", "key", ("Grants",), pages="Grants")
+
+GET_BUCKET_LOCATION = Call("s3", "GetBucketLocation", "s3:GetBucketLocation", "bucket", root="LocationConstraint")
+GET_BUCKET_POLICY = Call("s3", "GetBucketPolicy", "s3:GetBucketPolicy", "bucket", ("Policy",))
+GET_BUCKET_POLICY_STATUS = Call(
+    "s3", "GetBucketPolicyStatus", "s3:GetBucketPolicyStatus", "bucket", ("PolicyStatus",), "PolicyStatus"
+)
+GET_BUCKET_ACL = Call("s3", "GetBucketAcl", "s3:GetBucketAcl", "bucket", ("Grants",), "AccessControlPolicy")
+GET_BUCKET_OWNERSHIP = Call(
+    "s3",
+    "GetBucketOwnershipControls",
+    "s3:GetBucketOwnershipControls",
+    "bucket",
+    ("OwnershipControls",),
+    "OwnershipControls",
+)
+GET_PUBLIC_ACCESS_BLOCK = Call(
+    "s3",
+    "GetPublicAccessBlock",
+    "s3:GetBucketPublicAccessBlock",
+    "bucket",
+    ("PublicAccessBlockConfiguration",),
+    "PublicAccessBlockConfiguration",
+)
+GET_ACCOUNT_PUBLIC_ACCESS_BLOCK = Call(
+    "s3control",
+    "GetPublicAccessBlock",
+    "s3:GetAccountPublicAccessBlock",
+    "*",
+    ("PublicAccessBlockConfiguration",),
+    "PublicAccessBlockConfiguration",
+)
+GET_BUCKET_VERSIONING = Call(
+    "s3", "GetBucketVersioning", "s3:GetBucketVersioning", "bucket", root="VersioningConfiguration"
+)
+GET_BUCKET_ENCRYPTION = Call(
+    "s3",
+    "GetBucketEncryption",
+    "s3:GetEncryptionConfiguration",
+    "bucket",
+    ("ServerSideEncryptionConfiguration",),
+    "ServerSideEncryptionConfiguration",
+)
+GET_OBJECT_LOCK = Call(
+    "s3",
+    "GetObjectLockConfiguration",
+    "s3:GetBucketObjectLockConfiguration",
+    "bucket",
+    ("ObjectLockConfiguration",),
+    "ObjectLockConfiguration",
+)
+GET_BUCKET_LIFECYCLE = Call(
+    "s3",
+    "GetBucketLifecycleConfiguration",
+    "s3:GetLifecycleConfiguration",
+    "bucket",
+    ("Rules",),
+    "LifecycleConfiguration",
+)
+GET_BUCKET_LOGGING = Call("s3", "GetBucketLogging", "s3:GetBucketLogging", "bucket", root="BucketLoggingStatus")
+GET_BUCKET_REQUEST_PAYMENT = Call(
+    "s3", "GetBucketRequestPayment", "s3:GetBucketRequestPayment", "bucket", ("Payer",), "RequestPaymentConfiguration"
+)
+
+SIMULATE_PRINCIPAL_POLICY = Call(
+    "iam", "SimulatePrincipalPolicy", "iam:SimulatePrincipalPolicy", "role", ("EvaluationResults",)
+)
+
+CALLS: tuple[Call, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Call))

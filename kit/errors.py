@@ -1,0 +1,55 @@
+"""The errors that leave the public surface, each with what the user should do.
+
+Every error a user can meet is a `KitError`: `message` says in one line what is wrong, `remedy` in one line what to
+do about it, and `exit_code` is what the command returns for it (2 misuse, 3 inconclusive or interrupted).
+"""
+
+from typing import ClassVar
+
+
+class KitError(Exception):
+    """Something went wrong that the user can act on; `remedy` says how."""
+
+    exit_code: ClassVar[int] = 2
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.remedy}"
+
+
+class ParameterError(KitError):
+    """A run parameter is unknown, of the wrong kind, contradictory, or looks like a secret."""
+
+
+class CatalogueError(KitError):
+    """The catalogue names a test case, clause or function that does not exist."""
+
+
+class EvidenceError(KitError):
+    """Evidence can't be written, or what was written can't be read back as it was."""
+
+    exit_code = 3
+
+
+class SandboxError(KitError):
+    """The embedded account can't be started, or a fault is unknown."""
+
+
+class ExecutionError(KitError):
+    """The notebook did not run to its end: killed, interrupted, cut short, or never concluded."""
+
+    exit_code = 3
+
+
+class RecordError(KitError):
+    """A record can't be sealed, or what lies in its folder is not the record that was sealed."""
+
+
+class RenderError(KitError):
+    """A record can't be rendered, for want of a library or of a readable notebook."""
+
+    exit_code = 3

@@ -1,0 +1,240 @@
+"""Run parameters: one YAML file, for papermill and for the command alike, becomes frozen, validated values.
+
+Nothing is guessed: an unknown key, a key given twice, a number where text is meant, and anything that looks like a
+secret is refused, in one error that lists every problem with the key's path, what is expected there, and an example.
+"""
+
+import copy
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails
+
+from kit.canonical import Json
+from kit.errors import ParameterError
+from kit.redaction import find_secret
+from kit.sections import Execution, Expected, Requirement, Section, Target, Window, distinct
+from kit.strict_yaml import parse
+
+_MAX_BYTES = 1 << 20
+
+
+class RunParameters(Section):
+    """Everything a run is told, validated; build it with `load`, which is what turns problems into one error."""
+
+    target: Annotated[
+        Annotated[Literal["sandbox"], Tag("<sandbox>")] | Annotated[Target, Tag("<account>")],
+        Discriminator(lambda value: "<sandbox>" if isinstance(value, str) else "<account>"),
+    ] = Field("sandbox", description="sandbox (the embedded account) or a mapping", examples=["sandbox"])
+    expected: Expected = Field(Expected(), description="a mapping", examples=[{"key_alias": "alias/CloudTrailGxPKey"}])
+    window: Window = Field(Window(hours=24), description="hours, or start and end", examples=[{"hours": 24}])
+    execution: Execution = Field(description="a mapping", examples=[{"executed_by": "Anna Müller"}])
+    requirements: Annotated[tuple[Requirement, ...], AfterValidator(distinct)] = Field(
+        (), description="a list of requirements", examples=[[{"id": "URS-017", "risk": "high"}]]
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _filled(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
+        # a section whose every line is commented out reads as null: it is left out, not wrong
+        filled = {key: value for key, value in data.items() if value is not None}
+        execution = filled.get("execution", {})
+        if not isinstance(filled.get("target"), Mapping) and isinstance(execution, Mapping):
+            execution = {**_UNSTATED, **execution}
+        return {**filled, "execution": execution}
+
+    @field_validator("execution")
+    @classmethod
+    def _no_evidence_from_a_simulation(cls, execution: Execution, info: ValidationInfo) -> Execution:
+        target = info.data.get("target")
+        if target is not None and _is_simulated(target) and execution.environment != "sandbox":
+            cause = ValueError(
+                "neither the embedded account nor a custom endpoint gives GxP evidence: only sandbox will do"
+            )
+            detail = InitErrorDetails(
+                type="value_error", loc=("environment",), input=execution.environment, ctx={"error": cause}
+            )
+            raise ValidationError.from_exception_data("RunParameters", [detail])
+        return execution
+
+    @property
+    def sandbox(self) -> bool:
+        """Whether the run is against the embedded account."""
+        return self.target == "sandbox"
+
+    @property
+    def demonstration(self) -> bool:
+        """Whether the run can't be GxP evidence: an embedded account, a custom endpoint, or a sandbox environment."""
+        return _is_simulated(self.target) or self.execution.environment == "sandbox"
+
+    @classmethod
+    def load(cls, mapping: object) -> Self:
+        """Return the validated parameters of a mapping as YAML or papermill gives it.
+
+        Raises:
+            ParameterError: anything is unknown, missing, malformed, contradictory or secret; lists every problem, and
+                repeats no value.
+        """
+        if not isinstance(mapping, Mapping):
+            raise ParameterError("the parameters are no mapping of keys to values", _REMEDY)
+        _refuse_secrets(mapping)
+        try:
+            return cls.model_validate(mapping)
+        except ValidationError as error:
+            problems: dict[str, str] = {}
+            for problem in error.errors(include_url=False):
+                # a list is called too short when its members are refused, and those are listed already
+                if not (problem["type"] == "too_short" and problem["input"]):
+                    path = _path(problem["loc"])
+                    problems.setdefault(".".join(path), _describe(path, problem))
+            raise ParameterError("\n".join(problems.values()), _REMEDY) from error
+
+    def to_json(self) -> dict[str, Json]:
+        """Return what the record prints: every value, defaults included, as JSON; `load` gives it back equal."""
+        return self.model_dump(mode="json")
+
+
+_UNSTATED = {
+    "executed_by": "not stated",
+    "system_id": "embedded sandbox account",
+    "environment": "sandbox",
+    "protocol_id": "not stated",
+}
+_SECTIONS: dict[str, type[Section]] = {
+    "target": Target,
+    "expected": Expected,
+    "window": Window,
+    "execution": Execution,
+    "requirements": Requirement,
+}
+_REMEDY = "correct the parameters file or the --set option, and run again"
+
+
+def json_schema() -> dict[str, Json]:
+    """Return the JSON Schema (2020-12) of a parameters file, for editors; `load` checks more than a schema can say."""
+    schema = RunParameters.model_json_schema()
+    # only the embedded account goes without an execution section
+    needed = schema["$defs"]["Execution"].pop("required")
+    del schema["required"]
+    account = {"properties": {"target": {"type": "object"}}, "required": ["target"]}
+    stated = {"properties": {"execution": {"required": needed}}, "required": ["execution"]}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "if": account, "then": stated}
+
+
+def load_file(path: Path) -> dict[str, Json]:
+    """Return the mapping in a YAML file, as papermill reads it (times stay text), not yet validated.
+
+    Raises:
+        ParameterError: the file can't be read, is over 1 MiB, is no valid YAML (says the line), gives a key twice, uses
+            aliases, holds no mapping, or holds what looks like a secret.
+    """
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise ParameterError(f"{path}: can't be read: {error.strerror}", "name a readable YAML file") from error
+    if len(content) > _MAX_BYTES:
+        raise ParameterError(f"{path}: is over 1 MiB", "name a parameters file")
+    mapping = parse(content, str(path))
+    if not isinstance(mapping, dict):
+        raise ParameterError(f"{path}: holds no mapping of keys to values", "begin with a key, such as target: sandbox")
+    _refuse_secrets(mapping)
+    return mapping
+
+
+def apply_settings(mapping: Mapping[str, Json], settings: Iterable[str]) -> dict[str, Json]:
+    """Return a copy of the mapping with each `key.path=value` set; values are read as YAML, later settings win.
+
+    Raises:
+        ParameterError: a setting has no key or no `=`, its value is no YAML, its path runs through something that is
+            no mapping, or it holds what looks like a secret.
+    """
+    result = copy.deepcopy(dict(mapping))
+    for number, setting in enumerate(settings, start=1):
+        path, equals, text = setting.partition("=")
+        keys = path.strip().split(".")
+        if not equals or not all(keys):
+            raise ParameterError(f"setting {number} is not of the form key.path=value", _SETTING)
+        value: Json = parse(text.encode(errors="surrogateescape"), f"setting {number}")
+        nested = {keys[-1]: value}
+        for key in reversed(keys[:-1]):
+            nested = {key: nested}
+        _refuse_secrets(nested)
+        place = result
+        for key in keys[:-1]:
+            if place.get(key) is None:
+                place[key] = {}
+            place = place[key]
+            if not isinstance(place, dict):
+                raise ParameterError(f"setting {number}: {key} is no mapping, so nothing can be set in it", _SETTING)
+        place[keys[-1]] = value
+    return result
+
+
+_SETTING = "write for example --set expected.key_alias=alias/CloudTrailGxPKey, or give the whole mapping as YAML"
+
+
+def _refuse_secrets(mapping: object) -> None:
+    if path := find_secret(mapping):
+        raise ParameterError(
+            f"{_printable(path)}: looks like a secret; expected nothing secret, for example profile: gxp-audit",
+            "remove it, and revoke it if it was real; AWS credentials belong in a profile, the environment or a role",
+        )
+
+
+def _is_simulated(target: Literal["sandbox"] | Target) -> bool:
+    # who answers at a custom endpoint can't be told from a simulator, whatever its name
+    return isinstance(target, str) or target.endpoint_url is not None
+
+
+def _path(location: Iterable[int | str]) -> list[str]:
+    # "<…>" is a member of a union and "[key]" a key itself; neither is a part of the path
+    return [_printable(str(part)) for part in location if not str(part).startswith(("<", "["))]
+
+
+def _describe(path: list[str], problem: Any) -> str:
+    """Return one line: the key's dotted path, what is wrong, what is expected, and an example."""
+    kind, given = problem["type"], problem["input"]
+    if kind in {"extra_forbidden", "invalid_key"}:
+        return f"{'.'.join(path)}: unknown key; {_suggestion(path)}"
+    section = _SECTIONS[path[0]]
+    name = next((part for part in path[1:] if part in section.model_fields), path[0])
+    field = (section if name != path[0] else RunParameters).model_fields[name]
+    wrong = ""
+    if kind == "missing":
+        wrong = "missing; "
+    elif kind == "value_error":
+        wrong = f"{problem['ctx']['error']}; "
+    elif kind == "string_type" and isinstance(given, bool | int | float):
+        wrong = "YAML reads this as no text (and may drop a leading zero), so put it in quotes; "
+    example = json.dumps((field.examples or [None])[0], ensure_ascii=False)  # JSON is YAML
+    return f"{'.'.join(path)}: {wrong}expected {field.description}, for example {name}: {example}"
+
+
+def _suggestion(path: list[str]) -> str:
+    *parents, key = path
+    siblings = list((_SECTIONS[parents[0]] if parents else RunParameters).model_fields)
+    homes = [f"{home}.{key}" for home, model in _SECTIONS.items() if key in model.model_fields]
+    close = [".".join([*parents, name]) for name in difflib.get_close_matches(key, siblings, n=1)]
+    if found := homes or close:
+        return f"did you mean {found[0]}?"
+    return f"expected one of {', '.join(siblings)}, for example {siblings[0]}"
+
+
+def _printable(key: str) -> str:
+    return (key if key.isprintable() else ascii(key))[:200]

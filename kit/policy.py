@@ -1,0 +1,637 @@
+"""What a resource policy (KMS key policy, S3 bucket policy) decides for one concrete request.
+
+A decision is only ever what AWS documents; where the documents leave it open, or the policy can't be read, it is
+UNKNOWN. Every test is three-valued (Kleene): `True`, `False`, or the reason, as a string, why neither can be said. So
+an unknown part never decides, and never hides what the other parts decide without it.
+
+Not judged: identity policies, service and resource control policies, grants, ACLs, public access blocks. A principal
+of another account needs its own account's permission besides.
+
+Source, by page title: IAM User Guide "Policy evaluation logic", "IAM JSON policy elements: Condition operators",
+"... Effect", "... Action", "... NotAction", "... Resource", "... Version", "AWS JSON policy elements: Principal",
+"... NotPrincipal", "Creating a condition with multiple keys or values", "IAM policy elements: Variables and tags",
+"AWS global condition context keys", "Grammar of the IAM JSON policy language"; KMS Developer Guide "Key policies" and
+"Creating a key policy"; S3 User Guide "Bucket policies".
+"""
+
+import base64
+import ipaddress
+import json
+import operator
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, NamedTuple, Self, TypeVar
+
+from kit.errors import EvidenceError, ParameterError
+
+_T = TypeVar("_T")
+
+Truth = bool | str
+"""`True`, `False`, or why neither can be said."""
+
+_Context = dict[str, tuple[str, ...] | None]  # keys in lower case; None: AWS sends the key, its value is not known
+_Resolve = Callable[[str, bool], str]  # text of the policy, whether its * and ? are wildcards -> pattern for _glob
+_Test = Callable[[str, str, _Resolve], bool]  # accepted value, actual value; ValueError: undecidable, and why
+
+_ASKER = re.compile(
+    r"arn:[a-z-]+:(iam::[0-9]{12}:(root|(user|role)/[^*?]+)"
+    r"|sts::[0-9]{12}:(assumed-role/[^/*?]+|federated-user)/[^/*?]+)"
+)
+_IAM_ARN = re.compile(r"arn:([a-z-]+):(?:iam|sts)::([^:*?]+):(?:root|([a-z-]+)/([^*?]+))")
+_UNIQUE_ID = re.compile(r"A[A-Z]{3}[A-Z0-9]{12,}")
+_SPECIAL = re.compile(r"[\\*?]")
+_VARIABLE = re.compile(r"[\\*?]|\$\{(?:([*?$])\}|([^{}',]+)(?:, *'([^']*)')?\})?")
+_ELEMENTS = frozenset(
+    ("Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition")
+)
+
+
+class PolicyError(EvidenceError):
+    """A policy can't be read as one: no JSON object, a duplicate key, no statement, an element of the wrong type."""
+
+
+class Decision(StrEnum):
+    """What the policy decides; `DELEGATED`: an account principal leaves it to that account's identity policies."""
+
+    ALLOWED = "ALLOWED"
+    DELEGATED = "DELEGATED"
+    DENIED = "DENIED"
+    UNKNOWN = "UNKNOWN"
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Who asks: an AWS service, an IAM identity by its ARN, or someone anonymous."""
+
+    kind: str
+    name: str
+
+    @classmethod
+    def service(cls, name: str) -> Self:
+        """Return an AWS service acting as itself, such as `cloudtrail.amazonaws.com`."""
+        return cls("service", name)
+
+    @classmethod
+    def role(cls, arn: str) -> Self:
+        """Return the IAM user, role, role session, federated user or account root of an ARN; a role is any session.
+
+        Raises:
+            ParameterError: the text is the ARN of none of these.
+        """
+        if not _ASKER.fullmatch(arn):
+            raise ParameterError(f"{arn!r} is not the ARN of an IAM principal", "give a user, role, session or root")
+        return cls("iam", arn)
+
+    @classmethod
+    def anonymous(cls) -> Self:
+        """Return someone without credentials."""
+        return cls("anonymous", "anonymous")
+
+    @property
+    def account(self) -> str:
+        """The account of an IAM identity; of any other, the empty string."""
+        return self.name.split(":")[4] if self.kind == "iam" else ""
+
+    @property
+    def path(self) -> list[str]:
+        """What an IAM identity's ARN says after the account, for example `["assumed-role", "reader", "session"]`."""
+        return self.name.split(":", 5)[-1].split("/")
+
+    @property
+    def context(self) -> _Context:
+        """The condition keys that AWS itself sends for this principal ("AWS global condition context keys").
+
+        They hold unless the request says otherwise, so that a condition on the identity is never judged as if the
+        identity had none. A session's ARN lacks the path of its role, which leaves its `aws:PrincipalArn` not known.
+        """
+        if self.kind == "anonymous":
+            return {"aws:principalaccount": ("anonymous",)}
+        keys: _Context = dict.fromkeys(("aws:principalaccount", "aws:principalarn", "aws:principaltype", "aws:userid"))
+        keys["aws:principalisawsservice"] = (str(self.kind == "service").lower(),)
+        if self.kind == "service":
+            return keys | {"aws:principalservicename": (self.name,)}
+        keys["aws:principalaccount"] = keys["kms:calleraccount"] = (self.account,)
+        return keys if self.path[0] == "assumed-role" else keys | {"aws:principalarn": (self.name,)}
+
+
+@dataclass(frozen=True)
+class Request:
+    """One concrete request. Context keys are case-insensitive; a key not present is absent, `None` is not known."""
+
+    principal: Principal
+    action: str
+    resource: str
+    context: Mapping[str, str | Sequence[str] | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The decision, the statements it rests on, the reason in one sentence, and whether a Deny statement denied."""
+
+    decision: Decision
+    statements: tuple[str, ...]
+    reason: str
+    explicit: bool = False
+
+
+class Named(NamedTuple):
+    """One entry of a Principal element: its type (`AWS`, `Service`, ..., `*` for the bare wildcard) and value."""
+
+    type: str
+    value: str
+
+    @property
+    def text(self) -> str:
+        """The entry for a reader: `everyone`, an ARN or account, or the type and the value."""
+        if self.value == "*" and self.type in ("*", "AWS"):
+            return "everyone"
+        return self.value if self.type in ("AWS", "Service") else f"{self.type} {self.value}"
+
+
+class Condition(NamedTuple):
+    """One operator on one key, with the values it is compared with."""
+
+    operator: str
+    key: str
+    values: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The condition for a reader."""
+        return f"{self.operator} {self.key}: {' or '.join(self.values) or 'no value'}"
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement as written: an element it lacks is `None`, and `problems` say what else in it can't be read."""
+
+    label: str
+    sid: str
+    effect: str
+    principals: tuple[Named, ...] | None
+    not_principals: tuple[Named, ...] | None
+    actions: tuple[str, ...] | None
+    not_actions: tuple[str, ...] | None
+    resources: tuple[str, ...] | None
+    not_resources: tuple[str, ...] | None
+    conditions: tuple[Condition, ...]
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Grantee:
+    """Whom an Allow statement names and under which conditions; not `certain` if the statement may not reach so far."""
+
+    statement: str
+    principal: str
+    conditions: tuple[str, ...]
+    certain: bool
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A resource policy: the version of its language, and its statements in order."""
+
+    version: str
+    statements: tuple[Statement, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the policy in a JSON text. What reads as a policy but means nothing documented is kept, as UNKNOWN.
+
+        Raises:
+            PolicyError: no JSON object, a duplicate key, an unknown version or top-level element, no statement, or an
+                element of the wrong type.
+        """
+        try:
+            document = json.loads(text, object_pairs_hook=_without_duplicates)
+        except (ValueError, RecursionError) as error:
+            raise _unreadable(f"it is no JSON text: {error}") from error
+        body = _object(document, "it")
+        if body.keys() - {"Version", "Id", "Statement"}:
+            raise _unreadable(f"it has elements other than Version, Id and Statement: {', '.join(sorted(body))}")
+        version = body.get("Version", "2008-10-17")
+        if version not in ("2008-10-17", "2012-10-17"):
+            raise _unreadable(f"its Version is {version!r}")
+        statements = body.get("Statement")
+        statements = [statements] if isinstance(statements, dict) else statements
+        if not isinstance(statements, list) or not statements:
+            raise _unreadable("it has no Statement")
+        return cls(version, tuple(_statement(f"statement {n}", s) for n, s in enumerate(statements, 1)))
+
+
+def evaluate(policy: Policy, request: Request) -> Evaluation:
+    """Return what the policy decides for the request: a Deny wins, then an Allow, then a delegation; else a denial.
+
+    ALLOWED and DELEGATED come back only if no Deny can match; DENIED only if a Deny surely matches (`explicit`), or no
+    Allow can. Anything else is UNKNOWN, with the statements that can't be judged. Source: "Policy evaluation logic".
+    """
+    context = request.principal.context | _folded(request.context)
+    matches = [(s, *_match(s, request, context, _resolver(policy.version, context))) for s in policy.statements]
+    # An unreadable Effect counts as both; its problem keeps the match from ever being sure.
+    denies = [(s.label, _any((direct, account))) for s, direct, account in matches if s.effect != "Allow"]
+    allows = [(s.label, direct) for s, direct, _ in matches if s.effect != "Deny"]
+    delegations = [(s.label, account) for s, _, account in matches if s.effect != "Deny"]
+    denied, allowed, delegated = (_any(truth for _, truth in group) for group in (denies, allows, delegations))
+    who, what = request.principal, f"{request.action} on {request.resource}"
+    if denied is True:
+        labels = _labels(denies)
+        return Evaluation(
+            Decision.DENIED, labels, f"{who.name} is denied {what} by {', '.join(labels)}.", explicit=True
+        )
+    if allowed is False and delegated is False:
+        return Evaluation(Decision.DENIED, (), f"{who.name} is allowed {what} by no statement.")
+    if denied is False and allowed is True:
+        labels = _labels(allows)
+        return Evaluation(Decision.ALLOWED, labels, f"{who.name} is allowed {what} by {', '.join(labels)}.")
+    if denied is False and allowed is False and delegated is True:
+        labels = _labels(delegations)
+        reason = f"{', '.join(labels)}: whether {who.name} may do {what} is left to account {who.account}."
+        return Evaluation(Decision.DELEGATED, labels, reason)
+    unsure = {label: truth for label, truth in (*delegations, *allows, *denies) if isinstance(truth, str)}
+    why = "; ".join(f"{label}: {truth}" for label, truth in unsure.items())
+    return Evaluation(Decision.UNKNOWN, tuple(unsure), f"Whether {who.name} may do {what} can't be decided: {why}.")
+
+
+def grantees(policy: Policy, action: str, resource: str) -> tuple[Grantee, ...]:
+    """Return everyone an Allow statement names for the action on the resource, in the order of the policy.
+
+    Conditions are told and not evaluated; Deny statements are not subtracted. A statement that can't be read for sure
+    is listed as not `certain`, so that nobody who may have access is left out.
+    """
+    found: list[Grantee] = []
+    resolve = _resolver(policy.version, {})
+    for s in policy.statements:
+        reach = _all((*s.problems, _acts(s, action), _reaches(s, resource, resolve)))
+        if s.effect == "Deny" or reach is False:
+            continue
+        names = [entry.text for entry in s.principals or ()]
+        if s.not_principals is not None:
+            names.append(f"everyone except {', '.join(entry.text for entry in s.not_principals) or 'nobody'}")
+        elif s.principals is None:
+            names.append("nobody by name")
+        certain = reach is True and (s.principals is None) != (s.not_principals is None)
+        conditions = tuple(condition.text for condition in s.conditions)
+        found += [Grantee(s.label, name, conditions, certain) for name in names]
+    return tuple(found)
+
+
+def _statement(label: str, value: Any) -> Statement:
+    body = _object(value, label)
+    effect, sid = body.get("Effect", ""), body.get("Sid", "")
+    if not isinstance(effect, str) or not isinstance(sid, str):
+        raise _unreadable(f"the Effect or Sid of {label} is no string")
+    problems = [f"the element {name!r} is not known" for name in sorted(body.keys() - _ELEMENTS)]
+    if effect not in ("Allow", "Deny"):  # "Effect": the value is case-sensitive
+        problems.append(f"its Effect is {effect!r}")
+
+    def read(element: str, kind: Callable[[Any, str], _T]) -> _T | None:
+        return kind(body[element], label) if element in body else None
+
+    return Statement(
+        label=sid or label,
+        sid=sid,
+        effect=effect,
+        principals=read("Principal", _principals),
+        not_principals=read("NotPrincipal", _principals),
+        actions=read("Action", _texts),
+        not_actions=read("NotAction", _texts),
+        resources=read("Resource", _texts),
+        not_resources=read("NotResource", _texts),
+        conditions=tuple(
+            Condition(name, key, _texts(values, label, scalars=True))
+            for name, keys in _object(body.get("Condition", {}), label).items()
+            for key, values in _object(keys, label).items()
+        ),
+        problems=tuple(problems),
+    )
+
+
+def _principals(value: Any, where: str) -> tuple[Named, ...]:
+    if value == "*":
+        return (Named("*", "*"),)
+    body = _object(value, where)
+    if unknown := body.keys() - {"AWS", "Service", "Federated", "CanonicalUser"}:
+        raise _unreadable(f"{where} has a principal of type {min(unknown)!r}")
+    return tuple(Named(kind, text) for kind, texts in body.items() for text in _texts(texts, where))
+
+
+def _texts(value: Any, where: str, *, scalars: bool = False) -> tuple[str, ...]:
+    """Return one value or a list of them as strings; "Grammar": quotes are optional for numbers and booleans."""
+    values = value if isinstance(value, list) else [value]
+    if not all(isinstance(v, str | int | float if scalars else str) for v in values):
+        raise _unreadable(f"an element of {where} is no string and no list of strings")
+    return tuple(str(v).lower() if isinstance(v, bool) else str(v) for v in values)
+
+
+def _object(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise _unreadable(f"{where} is, or holds, something else where a JSON object must be")
+    return value
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    body = dict(pairs)
+    if len(body) < len(pairs):  # "Grammar": no element may contain the same key twice; which one AWS would take is open
+        raise _unreadable(f"it has one of these keys twice: {', '.join(sorted(body))}")
+    return body
+
+
+def _unreadable(problem: str) -> PolicyError:
+    return PolicyError(f"the policy can't be read: {problem}", "compare it with the policy that the AWS console shows")
+
+
+def _all(truths: Iterable[Truth]) -> Truth:
+    seen = list(truths)
+    return False if False in seen else next((t for t in seen if t is not True), True)
+
+
+def _any(truths: Iterable[Truth]) -> Truth:
+    seen = list(truths)
+    return True if True in seen else next((t for t in seen if t is not False), False)
+
+
+def _not(truth: Truth) -> Truth:
+    return truth if isinstance(truth, str) else not truth
+
+
+def _decide(test: Callable[..., bool], *values: object) -> Truth:
+    try:
+        return test(*values)
+    except ValueError as error:
+        return str(error)
+
+
+def _labels(group: list[tuple[str, Truth]]) -> tuple[str, ...]:
+    return tuple(label for label, truth in group if truth is True)
+
+
+def _match(s: Statement, request: Request, context: _Context, resolve: _Resolve) -> tuple[Truth, Truth]:
+    """Return whether the statement matches the request: naming the asker itself, and only through its account."""
+    conditions = (_holds(condition, context, resolve) for condition in s.conditions)
+    rest = _all((*s.problems, _acts(s, request.action), _reaches(s, request.resource, resolve), *conditions))
+    direct, account = _who(s, request.principal)
+    return _all((direct, rest)), _all((account, rest))
+
+
+def _acts(s: Statement, action: str) -> Truth:
+    """Action: prefix and name are case-insensitive, with wildcards; NotAction is everything but its list."""
+    return _listed(
+        s.actions, s.not_actions, "Action", lambda text: _glob(_plain(text), action, re.IGNORECASE | re.ASCII)
+    )
+
+
+def _reaches(s: Statement, resource: str, resolve: _Resolve) -> Truth:
+    """Resource: case-sensitive, with wildcards in each part of the ARN; in a key policy "*" means this key."""
+    return _listed(
+        s.resources, s.not_resources, "Resource", lambda text: text == "*" or _arn_like(text, resource, resolve)
+    )
+
+
+def _listed(
+    these: tuple[str, ...] | None, others: tuple[str, ...] | None, name: str, test: Callable[[str], bool]
+) -> Truth:
+    if (these is None) == (others is None):
+        return f"it does not have either {name} or Not{name}"
+    found = _any(_decide(test, text) for text in these or others or ())
+    return found if others is None else _not(found)
+
+
+def _who(s: Statement, asker: Principal) -> tuple[Truth, Truth]:
+    """Return whether the statement covers the asker itself, and whether it covers the asker's account."""
+    entries = s.principals if s.principals is not None else s.not_principals
+    if entries is None or None not in (s.principals, s.not_principals):
+        return "it does not have either Principal or NotPrincipal", False
+    named = [_names(entry, asker) for entry in entries]
+    direct, account = _any(itself for itself, _ in named), _any(through for _, through in named)
+    if s.principals is not None:
+        return direct, account
+    texts = {entry.value for entry in entries}
+    if direct is False:  # "NotPrincipal": a Deny spares the named only, be it in an account that is named too
+        return "its NotPrincipal names the account only" if account is not False and s.effect != "Deny" else True, False
+    if direct is not True or s.effect == "Allow" or asker.kind != "iam" or asker.path == ["root"] or "*" in texts:
+        return _not(direct), False
+    # "NotPrincipal" with Deny: AWS may check the account, then the role, then the session; all of them must be named.
+    session = asker.path[0] == "assumed-role"
+    role = any(_names_identity(text, asker)[0] is True for text in texts - {asker.name})
+    spared = account is True and asker.path[0] != "role" and (not session or (role and asker.name in texts))
+    return False if spared else "its NotPrincipal does not name each of the session, the role and the account", False
+
+
+def _names(entry: Named, asker: Principal) -> tuple[Truth, Truth]:
+    """Return whether a Principal entry names the asker itself, and whether it names the asker's account."""
+    match entry.type, asker.kind:
+        case "*", _:  # services too: "aws:PrincipalIsAWSService" is documented to exempt them from such a Deny
+            return True, False
+        case "AWS", "iam":
+            return _names_identity(entry.value, asker)
+        case "AWS", "anonymous":  # "All principals": for anonymous users "*" and {"AWS": "*"} are equivalent
+            return entry.value == "*", False
+        case "AWS", _ if entry.value == "*":
+            return 'whether {"AWS": "*"} covers AWS services is not documented', False
+        case "Service", "service":
+            return "its service is a wildcard" if "*" in entry.value else entry.value == asker.name, False
+        case (("Federated" | "CanonicalUser"), "iam"):
+            return f"whether a {entry.type} principal is the asker can't be told from an ARN", False
+    return False, False
+
+
+def _names_identity(value: str, asker: Principal) -> tuple[Truth, Truth]:
+    """Return whether an `AWS` entry names an IAM identity itself, and whether it names the account.
+
+    "Principal": an account ARN and an account id delegate alike, and stand for the root user too ("Creating a key
+    policy"); a role's ARN covers its sessions; a wildcard can't be part of a name or ARN; a unique id is what remains
+    of a deleted identity. "NotPrincipal": to deny an account is to deny every identity in it.
+    """
+    partition, kind, *names = asker.name.split(":")[1], *asker.path
+    if value in ("*", asker.name):
+        return True, False
+    if value in (asker.account, f"arn:{partition}:iam::{asker.account}:root"):
+        return (True, False) if kind == "root" else (False, True)
+    if _UNIQUE_ID.fullmatch(value) or re.fullmatch("[0-9]{12}", value):
+        return False, False
+    found = _IAM_ARN.fullmatch(value)
+    if not found:
+        parts = value.split(":")
+        other = len(parts) > 4 and not _glob(_plain(parts[4]), asker.account)
+        return False if other else f"the principal {value!r} can't be read", False
+    if (found[1], found[2]) != (partition, asker.account):
+        return False, False
+    match kind, found[3]:
+        case "assumed-role", "role":  # role names are unique in an account, and a session's ARN lacks the path
+            return found[4].split("/")[-1] == names[0], False
+        case "role", "assumed-role" if found[4].split("/")[0] == names[-1]:
+            return "the principal is one session of the role", False
+        case "federated-user", "user":
+            return "whose federated session it is can't be told from the ARN", False
+    return False, False
+
+
+def _holds(condition: Condition, context: _Context, resolve: _Resolve) -> Truth:
+    """Return whether a condition holds: values are ORed, and for a negated operator NORed.
+
+    Source: "Condition operators" (an absent key: false, true if negated, true with IfExists; Null), "Creating a
+    condition with multiple keys or values" (set operators: of no value, or only the empty string, ForAllValues is true
+    and ForAnyValue false). Operator names are taken as AWS spells them: no page says that their case is free.
+    """
+    quantifier, _, name = condition.operator.rpartition(":")
+    base = name.removesuffix("IfExists")
+    negated = base in _NEGATED
+    test = _TESTS["Bool"] if condition.operator == "Null" else _TESTS.get(_NEGATED.get(base, base))
+    values = context.get(condition.key.lower(), ())
+    if not test or quantifier not in ("", "ForAllValues", "ForAnyValue"):
+        return f"the operator {condition.operator!r} is not known"
+    if values is None:
+        return f"the value of {condition.key} is not known"
+    if condition.operator == "Null":
+        values = ("false" if any(values) else "true",)
+    elif not values and name != base:
+        return True
+    elif quantifier and not any(values):
+        return quantifier == "ForAllValues"
+    elif not values:
+        return negated
+    found = [_any(_decide(test, wanted, actual, resolve) for wanted in condition.values) for actual in values]
+    truths = [_not(truth) for truth in found] if negated else found
+    if quantifier:
+        return _all(truths) if quantifier == "ForAllValues" else _any(truths)
+    return truths[0] if len(set(truths)) == 1 else f"{condition.key} has several values but the operator takes one"
+
+
+def _folded(context: Mapping[str, str | Sequence[str] | None]) -> _Context:
+    """Return the context with keys in lower case ("Condition": key names are not case-sensitive)."""
+    folded: _Context = {}
+    for key, value in context.items():
+        values = (value,) if isinstance(value, str) else None if value is None else tuple(value)
+        known = folded.get(key.lower(), ())
+        folded[key.lower()] = None if known is None or values is None else tuple(dict.fromkeys(known + values))
+    return folded
+
+
+def _resolver(version: str, context: _Context) -> _Resolve:
+    """Return what turns a text of the policy into a pattern, with its policy variables replaced.
+
+    "Variables and tags": only single-valued keys serve, `${*}`, `${?}` and `${$}` stand for themselves, a default
+    follows a comma; before version 2012-10-17 a variable is plain text. Whether a variable without a value fails its
+    condition or the whole statement is documented both ways, so it stays undecided.
+    """
+
+    def resolve(text: str, wild: bool) -> str:
+        def replaced(match: re.Match[str]) -> str:
+            if match[0] in "\\*?":
+                return match[0] if wild and match[0] != "\\" else "\\" + match[0]
+            literal, key, default = match.groups()
+            values = (literal,) if literal else context.get(key.lower(), ()) if key else None
+            if values == () and default is not None:
+                values = (default,)
+            if values is None or len(values) != 1:
+                raise ValueError(f"a policy variable of {text!r} has no single known value")
+            return _SPECIAL.sub(r"\\\g<0>", values[0])
+
+        return (_SPECIAL if version < "2012" else _VARIABLE).sub(replaced, text)
+
+    return resolve
+
+
+def _plain(text: str) -> str:
+    """Return a text of the policy as a pattern in which only `*` and `?` are special."""
+    return text.replace("\\", "\\\\")
+
+
+def _glob(pattern: str, text: str, flags: re.RegexFlag = re.NOFLAG) -> bool:
+    r"""Return whether the text matches: `*` is any characters, `?` is one, a backslash takes the next one literally.
+
+    After a `*` the leftmost match of the next piece is also the best one, so that an atomic group keeps it and nothing
+    is ever tried twice, whatever the pattern.
+    """
+    pieces = [""]
+    for token in re.findall(r"\\.|.", pattern, re.DOTALL):
+        if token == "*":
+            pieces.append("")
+        else:
+            pieces[-1] += "." if token == "?" else re.escape(token[-1])
+    first, *rest = pieces
+    tail = "".join(f"(?>.*?{piece})" for piece in rest[:-1] if piece) + f".*{rest[-1]}" if rest else ""
+    return re.fullmatch(first + tail, text, flags | re.DOTALL) is not None
+
+
+def _string(*, wild: bool, flags: re.RegexFlag = re.NOFLAG) -> _Test:
+    return lambda wanted, actual, resolve: _glob(resolve(wanted, wild), actual, flags)
+
+
+def _arn_like(wanted: str, actual: str, resolve: _Resolve) -> bool:
+    """Return whether each of the six parts of an ARN matches; ArnEquals and ArnLike behave identically."""
+    pattern = resolve(wanted, True)
+    parts, names = pattern.split(":", 5), actual.split(":", 5)
+    if len(parts) == len(names) == 6:
+        return all(map(_glob, parts, names))
+    if _glob(pattern, actual):  # a * across parts: the pages say only what it means within one
+        raise ValueError(f"{wanted!r} does not have the six parts of an ARN")
+    return False
+
+
+def _compared(parse: Callable[[str], Any], compare: Callable[[Any, Any], bool]) -> _Test:
+    return lambda wanted, actual, _: compare(parse(actual), parse(wanted))
+
+
+def _in_network(wanted: str, actual: str, _: _Resolve) -> bool:
+    if ":" in wanted and "/" not in wanted:
+        raise ValueError(f"{wanted!r} has no prefix length")  # the page's default, /32, is meant for IPv4
+    return ipaddress.ip_address(actual) in ipaddress.ip_network(wanted, strict=False)
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError(f"{text!r} is no boolean")
+    return text.lower() == "true"
+
+
+def _number(text: str) -> Decimal:
+    if not re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", text):
+        raise ValueError(f"{text!r} is no number")
+    return Decimal(text)
+
+
+def _instant(text: str) -> datetime:
+    """Return a date of the W3C profile of ISO 8601, or in epoch seconds; a date alone is its first moment in UTC."""
+    if re.fullmatch("[0-9]{9,11}", text):
+        return datetime.fromtimestamp(int(text), UTC)
+    instant = datetime.fromisoformat(text) if re.match("[0-9]{4}-[0-9]{2}-[0-9]{2}(T|$)", text) else None
+    if instant is None or (instant.tzinfo is None and "T" in text):
+        raise ValueError(f"{text!r} is no date with a time zone")
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+_TESTS: dict[str, _Test] = {
+    "StringEquals": _string(wild=False),
+    "StringEqualsIgnoreCase": _string(wild=False, flags=re.IGNORECASE),
+    "StringLike": _string(wild=True),
+    "ArnEquals": _arn_like,
+    "ArnLike": _arn_like,
+    "Bool": _compared(_boolean, operator.eq),
+    "BinaryEquals": _compared(lambda text: base64.b64decode(text, validate=True), operator.eq),
+    "IpAddress": _in_network,
+}
+_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+    "Equals": operator.eq,
+    "LessThan": operator.lt,
+    "LessThanEquals": operator.le,
+    "GreaterThan": operator.gt,
+    "GreaterThanEquals": operator.ge,
+}
+_TESTS |= {f"Numeric{name}": _compared(_number, compare) for name, compare in _COMPARISONS.items()}
+_TESTS |= {f"Date{name}": _compared(_instant, compare) for name, compare in _COMPARISONS.items()}
+_NEGATED = {
+    "StringNotEquals": "StringEquals",
+    "StringNotEqualsIgnoreCase": "StringEqualsIgnoreCase",
+    "StringNotLike": "StringLike",
+    "ArnNotEquals": "ArnEquals",
+    "ArnNotLike": "ArnLike",
+    "NumericNotEquals": "NumericEquals",
+    "DateNotEquals": "DateEquals",
+    "NotIpAddress": "IpAddress",
+}

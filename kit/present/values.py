@@ -1,0 +1,98 @@
+"""JSON values as HTML a reader can take in: scalars plain, lists as lists, objects as small key and value lists."""
+
+import json
+import re
+from typing import Any
+
+from markupsafe import Markup
+
+from kit.present.text import cut, plain, visible
+
+_NODES = 300
+_DEPTH = 8
+_LONG = 12
+_LOOKS_LIKE_OTHER = re.compile(r"true|false|null|none|-?\d+(\.\d+)?([eE][+-]?\d+)?", re.IGNORECASE)
+
+
+def value(json_value: Any, where: str = "findings.json") -> Markup:
+    """Return a JSON value as HTML; long ones fold, very long ones are cut and `where` says who has the whole.
+
+    Text that reads like another kind of value is quoted: `"90"` is text, `90` is a number.
+    """
+    return _Writer(where).write(json_value, 0)
+
+
+def count(number: int, noun: str) -> str:
+    """Return `1 item`, `3 items`."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+class _Writer:
+    """Writes one value, with a budget of nodes: a value can't make a record endless."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self.left = _NODES
+
+    def write(self, item: Any, depth: int) -> Markup:
+        self.left -= 1
+        if item is None:
+            return Markup('<span class="tk-none">no value</span>')
+        if isinstance(item, bool):
+            return Markup("true") if item else Markup("false")
+        if isinstance(item, str):
+            return self._text(item)
+        if isinstance(item, dict):
+            return self._fold(self._object(item, depth), item, "member", depth)
+        if isinstance(item, list | tuple):
+            return self._fold(self._list(item, depth), item, "item", depth)
+        return visible(item)
+
+    def _text(self, text: str) -> Markup:
+        if not text:
+            return Markup('<span class="tk-none">empty text</span>')
+        shown = cut(text, self.where)
+        return Markup('<bdi>"{}"</bdi>' if _LOOKS_LIKE_OTHER.fullmatch(text) else "<bdi>{}</bdi>").format(shown)
+
+    def _list(self, items: list[Any] | tuple[Any, ...], depth: int) -> Markup:
+        if not items:
+            return Markup('<span class="tk-none">empty list</span>')
+        if depth >= _DEPTH:
+            return self._flat(items)
+        rows = []
+        for index, item in enumerate(items):
+            if self.left <= 0:
+                rows.append(self._more(len(items) - index))
+                break
+            rows.append(Markup("<li>{}</li>").format(self.write(item, depth + 1)))
+        return Markup('<ul class="tk-list">{}</ul>').format(Markup("").join(rows))
+
+    def _object(self, members: dict[str, Any], depth: int) -> Markup:
+        if not members:
+            return Markup('<span class="tk-none">empty object</span>')
+        if depth >= _DEPTH:
+            return self._flat(members)
+        rows = []
+        for index, (name, item) in enumerate(members.items()):
+            if self.left <= 0:
+                rows.append(self._more(len(members) - index))
+                break
+            rows.append(
+                Markup('<li><span class="tk-key">{}</span> {}</li>').format(
+                    cut(str(name), self.where, 200), self.write(item, depth + 1)
+                )
+            )
+        return Markup('<ul class="tk-map">{}</ul>').format(Markup("").join(rows))
+
+    def _fold(self, html: Markup, item: Any, noun: str, depth: int) -> Markup:
+        if len(item) <= _LONG or depth:
+            return html
+        return Markup('<details class="tk-fold"><summary>{}</summary>{}</details>').format(
+            count(len(item), noun), html
+        )
+
+    def _more(self, number: int) -> Markup:
+        return Markup('<li class="tk-cut">… {} more; whole in {}</li>').format(f"{number:,}", plain(self.where))
+
+    def _flat(self, item: Any) -> Markup:
+        return Markup("<bdi>{}</bdi>").format(cut(json.dumps(item, ensure_ascii=False), self.where, 400))

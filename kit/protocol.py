@@ -1,0 +1,338 @@
+"""What a notebook talks to: begin a run, collect, take the steps one by one, conclude.
+
+A step that fails is a finding and no exception. What the user can mend (wrong parameters, no credentials) is a
+`KitError`, shown as a card in place of a traceback; the notebook then stops, and never reaches its conclusion.
+"""
+
+import atexit
+import json
+import os
+import platform
+import secrets
+from collections import Counter
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from kit import __version__
+from kit.canonical import Json, canonical, sha256, sha256_file, well_formed
+from kit.catalogue import Protocol, TestCase, protocol
+from kit.errors import ExecutionError, KitError
+from kit.evidence import INDEX, EvidenceStore, Recorder, timestamp, utc_now
+from kit.findings import Finding, Verdict, not_executed, roll_up
+from kit.parameters import RunParameters
+from kit.present.displays import Display
+from kit.snapshot import Reason, Snapshot, answers
+
+OUTPUT_VARIABLE = "TRAILKIT_OUTPUT"
+PROGRESS_VARIABLE = "TRAILKIT_PROGRESS"
+RUNS = ".runs"
+THREADS = 12
+
+_PACKAGES = ("boto3", "botocore", "ipykernel", "matplotlib", "nbconvert", "papermill", "pydantic", "weasyprint")
+
+
+def outputs_folder() -> Path:
+    """Return where runs and records go: `TRAILKIT_OUTPUT`, else the nearest `outputs` folder at or above this one."""
+    if named := os.environ.get(OUTPUT_VARIABLE):
+        return Path(named)
+    here = Path.cwd()
+    found = (folder / "outputs" for folder in (here, *here.parents) if (folder / "outputs").is_dir())
+    return next(found, here / "outputs")
+
+
+def begin(
+    protocol_id: str,
+    *,
+    target: Json = "sandbox",
+    expected: Json = None,
+    window: Json = None,
+    execution: Json = None,
+    requirements: Json = None,
+) -> "Run":
+    """Validate the parameters, open the evidence folder and return the run; shown, it is the identity of the run.
+
+    Raises:
+        ParameterError: a parameter is refused; nothing was asked of AWS.
+        SandboxError: the target is the embedded account and it can't be started.
+        EvidenceError: the evidence folder can't be made.
+    """
+    _show_kit_errors_as_cards()
+    named = {
+        "target": target,
+        "expected": expected,
+        "window": window,
+        "execution": execution,
+        "requirements": requirements,
+    }
+    parameters = RunParameters.load({name: value for name, value in named.items() if value is not None})
+    return Run(protocol(protocol_id), parameters)
+
+
+class Run:
+    """One execution of a protocol: its parameters, what it collected, and the verdicts so far."""
+
+    def __init__(self, of: Protocol, parameters: RunParameters) -> None:
+        started = utc_now()
+        self.id = f"{of.id}-{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        self.protocol = of
+        self.started = timestamp(started)
+        self.demonstration = parameters.demonstration
+        self._steps: dict[str, dict[str, Json]] = {}
+        self._snapshot: Snapshot | None = None
+        self._credentials: Mapping[str, str] = {}
+        if parameters.sandbox:
+            parameters, self._credentials = _open_sandbox(parameters)
+        self.parameters = parameters
+        self.folder = outputs_folder() / RUNS / self.id
+        self._store = EvidenceStore(self.folder / "evidence")
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return self.identity()._repr_mimebundle_(include, exclude)  # noqa: SLF001 - Jupyter's protocol, passed on
+
+    def identity(self) -> Display:
+        """Return what identifies the run: protocol, parameters, who, when, and with which versions."""
+        told = self.parameters.to_json()
+        return Display(
+            "run",
+            {
+                "run_id": self.id,
+                "protocol": {name: getattr(self.protocol, name) for name in ("id", "title", "version", "purpose")},
+                "kit_version": __version__,
+                "python": platform.python_version(),
+                "platform": platform.platform(),
+                "packages": {name: version(name) for name in _PACKAGES},
+                "started": self.started,
+                "demonstration": self.demonstration,
+                "parameters_sha256": sha256(canonical(told)),
+                **told["execution"],
+                **{name: told[name] for name in ("target", "expected", "window", "requirements")},
+            },
+        )
+
+    def collect(self) -> Display:
+        """Read everything the protocol judges, and return what was asked and what gave no answer.
+
+        Raises:
+            CredentialsError: no AWS credentials can be found.
+            EvidenceError: an answer can't be recorded.
+        """
+        # imported here: only a run that reaches AWS needs boto3
+        from kit.collect.iq import Scope, collect_iq  # noqa: PLC0415
+        from kit.collect.readers import Readers  # noqa: PLC0415
+
+        target, expected = self.parameters.target, self.parameters.expected
+        if isinstance(target, str):
+            raise ExecutionError("the run has no account to read", "begin the run again")
+        readers = Readers(
+            Recorder(self._store),
+            endpoint_url=target.endpoint_url,
+            profile=target.profile,
+            role_arn=target.role_arn,
+            role_arns=target.role_arns,
+            credentials=self._credentials,
+        )
+        scope = Scope(
+            target.account_id,
+            None if target.regions == "all" else tuple(target.regions),
+            expected.trail_arn,
+            expected.kms_key_arn,
+            target.log_bucket_account,
+            expected.reader_role_arns or (),
+        )
+        with ThreadPoolExecutor(THREADS) as executor:
+            self._snapshot = collect_iq(readers, scope, executor, _progress)
+        return self._collection(self._snapshot)
+
+    def _collection(self, snapshot: Snapshot) -> Display:
+        silent = [answer for answer in answers(snapshot) if answer.absence and not answer.missing]
+        caller = snapshot.caller.value
+        index = self._store.folder / INDEX
+        return Display(
+            "collection",
+            well_formed(
+                {
+                    "finished": timestamp(utc_now()),
+                    "regions": sorted(snapshot.regions),
+                    "calls": self._store.count,
+                    "denied": sum(a.absence is not None and a.absence.reason is Reason.DENIED for a in silent),
+                    "failed": sum(a.absence is not None and a.absence.reason is not Reason.DENIED for a in silent),
+                    "caller": {"account": caller.account, "arn": caller.arn} if caller else None,
+                    "evidence": {"count": self._store.count, "bytes": self._store.bytes + index.stat().st_size},
+                    "trails": [
+                        {
+                            "arn": trail.arn,
+                            "home_region": trail.home_region,
+                            "kind": "organization trail" if trail.description.get("IsOrganizationTrail") else "trail",
+                            "seen in": f"{len(trail.seen_in)} Region(s)",
+                            "judged": trail.judged,
+                        }
+                        for trail in snapshot.trails
+                    ],
+                    "notes": list(dict.fromkeys(answer.why for answer in silent)),
+                }
+            ),
+        )
+
+    def step(self, test_case_id: str) -> Display:
+        """Judge one test case on what was collected, and return its card.
+
+        Raises:
+            ExecutionError: nothing was collected yet, or the protocol has no such test case.
+        """
+        case = self.protocol.test_cases.get(test_case_id)
+        if case is None:
+            known = ", ".join(self.protocol.test_cases)
+            raise ExecutionError(f"{self.protocol.id} has no test case {test_case_id!r}", f"name one of {known}")
+        if self._snapshot is None:
+            raise ExecutionError(f"{test_case_id} was asked for before anything was collected", "run the cells in order")
+        started = timestamp(utc_now())
+        findings = case.judge(self._snapshot, self.parameters)
+        self._steps[case.id] = _step(case, findings, started)
+        _progress("Test cases", len(self._steps), len(self.protocol.test_cases))
+        return Display("step", self._steps[case.id])
+
+    @property
+    def steps(self) -> list[dict[str, Json]]:
+        """The data of every step of the protocol, in its order; a step that was not taken is NOT_EXECUTED."""
+        return [
+            self._steps.get(case.id) or _step(case, [not_executed(case.id)], "")
+            for case in self.protocol.test_cases.values()
+        ]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict over all steps of the protocol."""
+        return roll_up(Verdict(step["verdict"]) for step in self.steps)
+
+    def summary(self) -> Display:
+        """Return the verdict of each test case, and over all."""
+        rows = [
+            {name: step[name] for name in ("test_case", "title", "criticality", "verdict")}
+            | {"message": " ".join(finding["message"] for finding in step["findings"])}
+            for step in self.steps
+        ]
+        return Display("summary", {"rows": rows, "verdict": self.verdict.value})
+
+    def traceability(self) -> Display:
+        """Return which requirement and clause each test case answers, with its verdict and evidence."""
+        told = [requirement.model_dump(mode="json") for requirement in self.parameters.requirements]
+        rows = []
+        for step in self.steps:
+            evidence = list(dict.fromkeys(entry for finding in step["findings"] for entry in finding["evidence"]))
+            answer = {"test_case": step["test_case"], "verdict": step["verdict"], "evidence": evidence}
+            requirements = [item for item in told if step["test_case"] in item["test_cases"]] or [None]
+            rows += [
+                {"requirement": requirement, "source": clause["source"], "clause": clause["clause"], **answer}
+                for requirement in requirements
+                for clause in step["clauses"]
+            ]
+        return Display("traceability", {"rows": rows})
+
+    def charts(self) -> tuple[Display, Display]:
+        """Return the two charts: verdicts by requirement, and the controls of each resource."""
+        # imported here: matplotlib takes longer to import than everything before it
+        from kit.present.charts import controls_by_trail, verdicts_by_requirement  # noqa: PLC0415
+
+        return verdicts_by_requirement(self.steps), controls_by_trail(self.steps)
+
+    def deviations(self) -> Display:
+        """Return what did not pass, each with an id under which its deviation is handled."""
+        return Display("deviations", {"rows": _deviations(self.steps)})
+
+    def conclude(self) -> Display:
+        """Close the run: its verdict, all findings, and the hashes that tie them and the evidence to this notebook."""
+        findings = [finding for step in self.steps for finding in step["findings"]]
+        counts = Counter(step["verdict"] for step in self.steps)
+        index = self._store.folder / INDEX
+        return Display(
+            "conclusion",
+            {
+                "run_id": self.id,
+                "verdict": self.verdict.value,
+                "findings": findings,
+                "findings_sha256": sha256(canonical(findings)),
+                "evidence_sha256": sha256_file(index) if index.exists() else sha256(b""),
+                "evidence_count": self._store.count,
+                "finished": timestamp(utc_now()),
+                "counts": {verdict.value: counts[verdict.value] for verdict in Verdict},
+                **{name: list(getattr(self.protocol, name)) for name in ("scope", "exclusions", "limitations")},
+            },
+        )
+
+    def signatures(self) -> Display:
+        """Return the block for the signatures of executor, reviewer and approver [21 CFR 11.50]."""
+        executed_by = self.parameters.execution.executed_by
+        roles = [{"role": "Executed by", "name": executed_by}, {"role": "Reviewed by"}, {"role": "Approved by"}]
+        note = "Each signature states the printed name, the date and time (UTC), and its meaning."
+        return Display("signatures", {"roles": roles, "note": note})
+
+
+def _step(case: TestCase, findings: list[Finding], started: str) -> dict[str, Json]:
+    return {
+        "test_case": case.id,
+        **{name: getattr(case, name) for name in ("title", "purpose", "method", "criterion", "criticality")},
+        "clauses": [vars(clause) for clause in case.clauses],
+        "verdict": roll_up(finding.verdict for finding in findings).value,
+        "findings": [finding.to_json() for finding in findings],
+        "started": started,
+        "finished": timestamp(utc_now()) if started else "",
+    }
+
+
+def _deviations(steps: list[dict[str, Json]]) -> list[dict[str, Json]]:
+    rows: list[dict[str, Json]] = []
+    for finding in (finding for step in steps for finding in step["findings"]):
+        if finding["verdict"] in (Verdict.PASS, Verdict.NOT_APPLICABLE):
+            continue
+        unmet = [name for name, met in finding["met"].items() if met is not True]
+        rows.append(
+            {
+                "id": f"DEV-{len(rows) + 1:02d}",
+                "test_case": finding["test_case"],
+                "verdict": finding["verdict"],
+                "expected": {name: finding["expected"][name] for name in unmet},
+                "actual": {name: finding["actual"][name] for name in unmet},
+                "message": finding["message"],
+            }
+        )
+    return rows
+
+
+def _open_sandbox(parameters: RunParameters) -> tuple[RunParameters, Mapping[str, str]]:
+    """Start the embedded account and return the parameters that point to it; what was stated is kept."""
+    from kit.sandbox.server import CREDENTIALS, Sandbox  # noqa: PLC0415 - only a demonstration needs it
+
+    sandbox = Sandbox()
+    sandbox.start()
+    atexit.register(sandbox.stop)
+    told = parameters.to_json()
+    given = {name: value for name, value in told["expected"].items() if value not in (None, [], {})}
+    filled = told | {"target": sandbox.parameters["target"], "expected": sandbox.parameters["expected"] | given}
+    return RunParameters.load(filled), CREDENTIALS
+
+
+def _progress(phase: str, done: int, total: int) -> None:
+    """Tell a waiting `trailkit run` how far the notebook is; a notebook on its own tells nobody."""
+    if path := os.environ.get(PROGRESS_VARIABLE):
+        with Path(path).open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps([phase, done, total]) + "\n")
+
+
+def _show_kit_errors_as_cards() -> None:
+    """Have the running notebook show a `KitError` as a card instead of a traceback; elsewhere do nothing."""
+    from IPython import get_ipython  # noqa: PLC0415 - a notebook has it; the rest of the kit does not need it
+
+    shell = get_ipython()  # type: ignore[no-untyped-call]
+    if shell is None:
+        return
+
+    def show(_shell: Any, _kind: type, error: KitError, _trace: Any, tb_offset: int | None = None) -> None:  # noqa: ARG001
+        from IPython.display import display  # noqa: PLC0415
+
+        card = {"message": error.message, "remedy": error.remedy, "exit_code": error.exit_code}
+        display(Display("error", card))  # type: ignore[no-untyped-call]
+
+    shell.set_custom_exc((KitError,), show)

@@ -1,0 +1,1 @@
+"""The embedded AWS account: moto's server on loopback, seeded compliant, and spoilt by named faults on request."""

@@ -1,0 +1,87 @@
+"""The child process: seed the account, apply the named faults, say where it answers, end when the parent does.
+
+`python -m kit.sandbox [FAULT ...]` prints one JSON line, `{"endpoint": ..., "parameters": ...}`, and serves until its
+standard input ends. Each line of its input, a JSON list of faults, seeds the account anew, and one line says so.
+"""
+
+import json
+import os
+import queue
+import re
+import signal
+import sys
+import threading
+from functools import cache
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from moto.moto_api._internal import mock_random
+
+from kit.errors import KitError
+from kit.sandbox import additions
+from kit.sandbox.account import REGION, seed
+from kit.sandbox.calls import Rules
+from kit.sandbox.faults import apply
+from kit.sandbox.wire import Endpoint, bind
+
+
+def main(names: list[str]) -> None:
+    """Serve a seeded and spoilt account; never returns, and ends the process when standard input ends."""
+    # Ctrl-C reaches the whole foreground group, but it is the parent who decides: it stops us, or its pipe ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    orders: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(orders,), daemon=True).start()
+    endpoint = Endpoint()
+    server = bind(endpoint)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.port}"
+    client = _clients(url)
+    while True:
+        try:
+            said = {"endpoint": url, "parameters": prepare(endpoint, client, names).parameters(url)}
+        except KitError as error:
+            said = {"error": error.message, "remedy": error.remedy}
+        sys.stdout.write(json.dumps(said) + "\n")
+        sys.stdout.flush()
+        names = json.loads(orders.get())
+
+
+def prepare(endpoint: Endpoint, client: Any, names: list[str]) -> Any:
+    """Return a new account behind an endpoint, seeded and spoilt; every key has the same id at every start."""
+    endpoint.rules = Rules()
+    additions.forget()
+    # moto draws the ids of keys from this generator.
+    mock_random.seed(11)
+    account = seed(client, endpoint.rules, additions.expire_key)
+    apply(names, account)
+    endpoint.rules.armed = True
+    return account
+
+
+def _listen(orders: "queue.SimpleQueue[str]") -> None:
+    for line in sys.stdin:
+        orders.put(line)
+    os._exit(0)
+
+
+def _clients(url: str) -> Any:
+    session = boto3.session.Session(region_name=REGION)
+    config = Config(retries={"total_max_attempts": 1}, proxies={})
+
+    @cache
+    def client(service: str, region: str = REGION) -> Any:
+        made: Any = session.client(service, region_name=region, endpoint_url=url, config=config)  # type: ignore[call-overload]
+        made.meta.events.register("before-sign.s3-control", _without_account)
+        return made
+
+    return client
+
+
+def _without_account(request: Any, **_: Any) -> None:
+    # S3 Control's endpoint rules put the account before the host, which no address can have.
+    request.url = re.sub(r"://\d{12}\.127\.", "://127.", request.url)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,193 @@
+"""What a parameters file may say, section by section: every key with its type, its meaning and an example.
+
+Descriptions and examples are what an error shows, and what an editor shows from the generated JSON Schema.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+
+from kit.identifiers import (
+    AccountId,
+    Alias,
+    Bucket,
+    Endpoint,
+    Flag,
+    Instant,
+    KeyReference,
+    Line,
+    OrganizationId,
+    Region,
+    RoleArn,
+    TestCaseId,
+    Text,
+    TrailArn,
+    Whole,
+)
+
+MAX_HOURS = 8784
+"""The longest window: a leap year."""
+
+
+def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the values, none of which may be given twice; things with an `id` are told apart by it."""
+    ids = [getattr(value, "id", value) for value in values]
+    if repeated := sorted({str(value) for value in ids if ids.count(value) > 1}):
+        raise ValueError(f"{', '.join(repeated)} is given more than once")
+    return values
+
+
+class Section(BaseModel):
+    """A mapping of known keys, frozen once it is validated."""
+
+    # hide_input: a chained validation error must not carry values that were refused
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Target(Section):
+    """The AWS account to qualify, and how it is reached; credentials come from boto3's own chain, never from here."""
+
+    account_id: AccountId = Field(description="the account's 12 digits, in quotes", examples=["123456789012"])
+    regions: Annotated[
+        Annotated[Literal["all"], Tag("<all>")]
+        | Annotated[tuple[Region, ...], Field(min_length=1), AfterValidator(distinct), Tag("<listed>")],
+        Discriminator(lambda value: "<all>" if isinstance(value, str) else "<listed>"),
+    ] = Field("all", description="a list of Region names, or all for every enabled Region", examples=[["eu-west-1"]])
+    endpoint_url: Endpoint | None = Field(
+        None,
+        description="an https address (http on this machine) that answers in place of AWS",
+        examples=["http://127.0.0.1:5000"],
+    )
+    profile: Line | None = Field(None, description="a profile of the AWS configuration", examples=["gxp-audit"])
+    role_arn: RoleArn | None = Field(
+        None,
+        description="the ARN of the role to assume in the account",
+        examples=["arn:aws:iam::123456789012:role/GxPAudit"],
+    )
+    role_arns: dict[AccountId, RoleArn] = Field(
+        {},
+        description="for each further account, in quotes, the ARN of the role to assume there",
+        examples=[{"210987654321": "arn:aws:iam::210987654321:role/GxPAudit"}],
+    )
+
+    log_bucket_account: AccountId | None = Field(
+        None,
+        description="the account that owns the log bucket, in quotes, where it is not the trail's",
+        examples=["210987654321"],
+    )
+
+    @model_validator(mode="after")
+    def _roles_in_their_accounts(self) -> Self:
+        roles = self.role_arns | ({self.account_id: self.role_arn} if self.role_arn else {})
+        for account, role in roles.items():
+            if role.split(":")[4] != account:
+                raise ValueError(f"the role given for account {account} belongs to another account")
+        return self
+
+
+class Expected(Section):
+    """What the control requires; a value left out is unknown, and a criterion that needs it is inconclusive.
+
+    The flags are requirements, not findings: false says that the thing is not required.
+    """
+
+    trail_arn: TrailArn | None = Field(
+        None, description="the trail's ARN", examples=["arn:aws:cloudtrail:eu-west-1:123456789012:trail/gxp-trail"]
+    )
+    kms_key_arn: KeyReference | None = Field(
+        None,
+        description="the key's ARN, id, alias or alias ARN",
+        examples=["arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"],
+    )
+    key_alias: Alias | None = Field(
+        None, description="the key's alias, beginning with alias/", examples=["alias/CloudTrailGxPKey"]
+    )
+    log_bucket: Bucket | None = Field(None, description="the bucket's name", examples=["gxp-cloudtrail-logs"])
+    retention_days: Annotated[Whole, Field(ge=1, le=36500)] | None = Field(
+        None, description="whole days from 1 to 36500", examples=[3650]
+    )
+    reader_role_arns: Annotated[tuple[RoleArn, ...], AfterValidator(distinct)] | None = Field(
+        None,
+        description="the ARNs of the roles that may read the logs",
+        examples=[["arn:aws:iam::123456789012:role/GxPReader"]],
+    )
+    decrypt_accounts: Annotated[tuple[AccountId, ...], AfterValidator(distinct)] = Field(
+        (),
+        description="the accounts, in quotes, that may decrypt besides the key's own",
+        examples=[["210987654321"]],
+    )
+    excluded_event_sources: Annotated[tuple[Line, ...], AfterValidator(distinct)] = Field(
+        (),
+        description="the event sources that the trail may leave out",
+        examples=[["rdsdata.amazonaws.com"]],
+    )
+    organization_id: OrganizationId | None = Field(
+        None, description="the organization's id, needed for an organization trail", examples=["o-a1b2c3d4e5"]
+    )
+    require_source_arn: Flag = Field(True, description="true or false", examples=[True])
+    tls_only: Flag = Field(False, description="true or false", examples=[True])
+    object_lock_mode: Literal["GOVERNANCE", "COMPLIANCE"] | None = Field(
+        None, description="GOVERNANCE, COMPLIANCE or null (not required)", examples=["COMPLIANCE"]
+    )
+    access_logging: Flag = Field(False, description="true or false", examples=[True])
+    mfa_delete: Flag = Field(False, description="true or false", examples=[True])
+    max_clock_skew_seconds: Annotated[Whole, Field(ge=0, le=3600)] = Field(
+        5, description="whole seconds from 0 to 3600", examples=[5]
+    )
+
+
+class Window(Section):
+    """The period under review: the last `hours`, or `start` up to `end`, in exactly one of the two forms."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["hours"]}, {"required": ["start", "end"]}]})
+
+    hours: Annotated[Whole, Field(ge=1, le=MAX_HOURS)] | None = Field(
+        None, description=f"whole hours from 1 to {MAX_HOURS}, counted back from now", examples=[24]
+    )
+    start: Instant | None = Field(
+        None, description="a date and time with UTC offset", examples=["2026-11-22T00:00:00Z"]
+    )
+    end: Instant | None = Field(None, description="a date and time with UTC offset", examples=["2026-11-23T00:00:00Z"])
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if (self.hours is None) == (self.start is None and self.end is None):
+            raise ValueError("give either hours, or start and end")
+        if (self.start is None) != (self.end is None):
+            raise ValueError("start and end go together")
+        if self.start and self.end and not timedelta() < self.end - self.start <= timedelta(hours=MAX_HOURS):
+            raise ValueError(f"end must come after start, by at most {MAX_HOURS} hours")
+        return self
+
+    def period(self, now: datetime) -> tuple[datetime, datetime]:
+        """Return start (inclusive) and end (exclusive) in UTC; `hours` are counted back from `now`, an aware time."""
+        if self.start and self.end:
+            return self.start, self.end
+        end = now.astimezone(UTC)
+        return end - timedelta(hours=self.hours or 0), end
+
+
+class Execution(Section):
+    """Who runs which protocol on which system, as the record will state it."""
+
+    executed_by: Line = Field(description="the name of who executes, at most 200 characters", examples=["Anna Müller"])
+    system_id: Line = Field(description="the system's id in the validation plan", examples=["SYS-0042"])
+    environment: Literal["sandbox", "qualification", "production"] = Field(
+        description="sandbox, qualification or production", examples=["sandbox"]
+    )
+    protocol_id: Line = Field(description="the approved protocol's id", examples=["VP-2026-017"])
+    reason: Line | None = Field(None, description="why the run is made", examples=["annual periodic review"])
+
+
+class Requirement(Section):
+    """One user requirement, its risk, and the test cases that cover it."""
+
+    id: Line = Field(description="the requirement's id", examples=["URS-017"])
+    text: Text = Field(description="the requirement's text, on one line", examples=["Trail logs are encrypted."])
+    risk: Literal["high", "medium", "low"] = Field(description="high, medium or low", examples=["high"])
+    test_cases: Annotated[
+        tuple[TestCaseId, ...],
+        Field(min_length=1),
+        AfterValidator(distinct),
+    ] = Field(description="a list of test case ids", examples=[["IQ-04"]])

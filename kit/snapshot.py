@@ -1,0 +1,193 @@
+"""The typed view of what was collected: every value an answer with its evidence, or an absence with its reason.
+
+Nothing here has a default that could stand for 'unknown': what AWS did not answer is an `Absence`.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+from kit.canonical import Json
+from kit.errors import EvidenceError
+
+T = TypeVar("T")
+
+
+class Reason(StrEnum):
+    """Why there is no value."""
+
+    MISSING = "missing"  # AWS says that the thing is not there
+    DENIED = "denied"
+    THROTTLED = "throttled"
+    UNREACHABLE = "unreachable"
+    UNREADABLE = "unreadable"  # a 200 whose body doesn't parse, or lacks what was asked for
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Absence:
+    """Why a call gave no value: the reason, and AWS's error code and message where it sent any."""
+
+    reason: Reason
+    code: str
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Answer(Generic[T]):
+    """What one call gave: a value or an absence, never both, and the ids of the evidence either way.
+
+    `call` names the call as a reader would: `kms:DescribeKey in eu-west-1`.
+    """
+
+    call: str
+    evidence: tuple[str, ...]
+    value: T | None = None
+    absence: Absence | None = None
+
+    def __post_init__(self) -> None:
+        if (self.value is None) == (self.absence is None):
+            raise EvidenceError(f"{self.call} holds neither a value nor a reason, or both", "report this defect")
+
+    @property
+    def missing(self) -> bool:
+        """Whether AWS answered that the thing is not there: a definite answer, unlike the other absences."""
+        return self.absence is not None and self.absence.reason is Reason.MISSING
+
+    @property
+    def why(self) -> str:
+        """The absence as a full sentence that names the call; empty where there is a value."""
+        if self.absence is None:
+            return ""
+        detail = ": ".join(part for part in (self.absence.code, self.absence.message) if part)
+        return f"{self.call} gave no value ({self.absence.reason.value}; {detail})."
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asked [STS GetCallerIdentity], and what the two clocks said at that moment.
+
+    `date` is the server's own `Date` header (HTTP, whole seconds); `sent` and `received` the local clock, RFC 3339.
+    """
+
+    account: str
+    arn: str
+    date: str
+    sent: str
+    received: str
+
+
+@dataclass(frozen=True)
+class Key:
+    """A KMS key: its metadata [DescribeKey], policy, rotation, aliases and grants, each by its own call.
+
+    `metadata` is AWS's `KeyMetadata`. `policy` is the policy's text. `rotation` is None where the key can't rotate
+    automatically and was not asked for it. `simulations` holds, by reader role, what identity policies decide.
+    """
+
+    named: str
+    metadata: Answer[Mapping[str, Json]]
+    policy: Answer[str] | None = None
+    rotation: Answer[Mapping[str, Json]] | None = None
+    aliases: Answer[tuple[str, ...]] | None = None
+    grants: Answer[tuple[Mapping[str, Json], ...]] | None = None
+    simulations: Mapping[str, Answer[str]] | None = None
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """The log bucket: the answer of each S3 call that says how it is protected.
+
+    `region` is the bucket's Region name. `policy` is the policy's text. The others are the parsed responses.
+    """
+
+    name: str
+    region: Answer[str]
+    policy: Answer[str]
+    policy_status: Answer[Mapping[str, Json]]
+    acl: Answer[Mapping[str, Json]]
+    ownership: Answer[Mapping[str, Json]]
+    public_access_block: Answer[Mapping[str, Json]]
+    account_public_access_block: Answer[Mapping[str, Json]]
+    versioning: Answer[Mapping[str, Json]]
+    encryption: Answer[Mapping[str, Json]]
+    object_lock: Answer[Mapping[str, Json]]
+    lifecycle: Answer[Mapping[str, Json]]
+    logging: Answer[Mapping[str, Json]]
+    request_payment: Answer[Mapping[str, Json]]
+
+
+@dataclass(frozen=True)
+class Trail:
+    """One trail, described once, from its home Region where that was asked, else from a shadow of it.
+
+    `description` is AWS's `Trail` structure [DescribeTrails]; `seen_in` lists the Regions that showed it. `judged` says
+    whether the trail is one that the run qualifies; of the others only status and key are read.
+    """
+
+    arn: str
+    description: Mapping[str, Json]
+    seen_in: tuple[str, ...]
+    evidence: tuple[str, ...]
+    judged: bool
+    status: Answer[Mapping[str, Json]]
+    selectors: Answer[Mapping[str, Json]] | None
+    key: Key | None
+    bucket: Bucket | None
+
+    @property
+    def home_region(self) -> str:
+        """The Region the trail was created in: the only one it is judged in."""
+        return str(self.description["HomeRegion"])
+
+    @property
+    def account(self) -> str:
+        """The account that owns the trail; the management account for an organization trail."""
+        return self.arn.split(":")[4]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All that one run collected.
+
+    `enabled_regions` are the Regions enabled for the account [EC2 DescribeRegions]; `regions` is, for each Region that
+    was asked, the ARNs of the trails it showed [DescribeTrails, shadow trails included]. `expected_key` is what
+    `expected.kms_key_arn` resolves to, or None where none was stated.
+    """
+
+    caller: Answer[Caller]
+    enabled_regions: Answer[tuple[str, ...]]
+    regions: Mapping[str, Answer[tuple[str, ...]]]
+    trails: tuple[Trail, ...]
+    expected_key: Answer[Mapping[str, Json]] | None
+
+
+def answers(part: object) -> Iterator[Answer[Json]]:
+    """Yield every answer that a snapshot, or a part of it, holds."""
+    if isinstance(part, Answer):
+        yield part
+    elif is_dataclass(part):
+        for field in fields(part):
+            yield from answers(getattr(part, field.name))
+    elif isinstance(part, Mapping):
+        for item in part.values():
+            yield from answers(item)
+    elif isinstance(part, tuple):
+        for item in part:
+            yield from answers(item)
+
+
+def why_no_rotation(metadata: Mapping[str, Json]) -> str:
+    """Return why a key can't rotate automatically, as a full sentence, or an empty string where it can.
+
+    Source: KMS developer guide, "Rotate AWS KMS keys": only symmetric encryption keys whose material KMS made; asymmetric
+    and HMAC keys, imported material and custom key stores can't, and AWS managed keys are AWS's to rotate.
+    """
+    if metadata.get("KeyManager") != "CUSTOMER":
+        return "The rotation of an AWS managed key is not in the customer's hands."
+    if metadata.get("KeySpec") != "SYMMETRIC_DEFAULT":
+        return f"A key of specification {metadata.get('KeySpec')} can't rotate automatically."
+    if metadata.get("Origin") != "AWS_KMS":
+        return f"A key with key material of origin {metadata.get('Origin')} can't rotate automatically."
+    return ""
