@@ -78,6 +78,11 @@ class RunParameters(Section):
         return self.target == "sandbox"
 
     @property
+    def account(self) -> Target | None:
+        """The AWS account to qualify; `None` for the embedded account."""
+        return self.target if isinstance(self.target, Target) else None
+
+    @property
     def demonstration(self) -> bool:
         """Whether the run can't be GxP evidence: an embedded account, a custom endpoint, or a sandbox environment."""
         return _is_simulated(self.target) or self.execution.environment == "sandbox"

@@ -24,11 +24,11 @@ from kit.evidence import INDEX, EvidenceStore, Recorder, timestamp, utc_now
 from kit.findings import Finding, Verdict, not_executed, roll_up
 from kit.parameters import RunParameters
 from kit.present.displays import Display
+from kit.record.manifest import EVIDENCE, RUNS
 from kit.snapshot import Reason, Snapshot, answers
 
 OUTPUT_VARIABLE = "TRAILKIT_OUTPUT"
 PROGRESS_VARIABLE = "TRAILKIT_PROGRESS"
-RUNS = ".runs"
 THREADS = 12
 
 _PACKAGES = ("boto3", "botocore", "ipykernel", "matplotlib", "nbconvert", "papermill", "pydantic", "weasyprint")
@@ -87,7 +87,7 @@ class Run:
             parameters, self._credentials = _open_sandbox(parameters)
         self.parameters = parameters
         self.folder = outputs_folder() / RUNS / self.id
-        self._store = EvidenceStore(self.folder / "evidence")
+        self._store = EvidenceStore(self.folder / EVIDENCE)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         return self.identity()._repr_mimebundle_(include, exclude)  # noqa: SLF001 - Jupyter's protocol, passed on

@@ -24,7 +24,7 @@ _ROW = 0.27
 _TEXT = 8.0
 _MOST_ROWS = 60
 _INK, _SOFT, _HAIR = "#1a1f26", "#515a66", "#d9dde3"
-_STYLE = {"svg.hashsalt": "trailkit", "svg.fonttype": "path", "font.family": "DejaVu Sans", "hatch.linewidth": 0.5}
+_STYLE = {"svg.hashsalt": "trailkit", "svg.fonttype": "none", "font.family": "DejaVu Sans", "hatch.linewidth": 0.5}
 _NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 
 

@@ -52,9 +52,15 @@ def environment(*packages: str) -> Environment:
     return made
 
 
+@cache
 def stylesheet() -> str:
-    """Return the stylesheet of the displays, comments and indentation dropped."""
-    return compact(template_text("kit.present", "style.css"))
+    """Return the stylesheet of the displays; JupyterLab's theme and the reader's preference choose light or dark."""
+    css = template_text("kit.present", "style.css")
+    light = css[css.index("{") + 1 : css.index("}")]
+    tokens = {"light": light, "dark": template_text("kit.present", "dark.css")}
+    for name, declarations in tokens.items():
+        css = css.replace(f"/* {name} */", declarations)
+    return compact(css)
 
 
 def compact(css: str) -> str:

@@ -126,7 +126,7 @@ class Sandbox:
         timer.start()
         try:
             line = process.stdout.readline() if process.stdout else ""
-            said = json.loads(line) if line else {"error": self._last_complaint(), "remedy": _REMEDY}
+            said: dict[str, Any] = json.loads(line) if line else {"error": self._last_complaint(), "remedy": _REMEDY}
         except BaseException:
             self.stop()
             raise

@@ -1,0 +1,60 @@
+# Everything runs in .venv, made once from requirements.lock (every package pinned by hash) and remade when the lock or
+# pyproject.toml changes. `make` alone lists the targets.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+LOCK_OPTIONS := --group dev --universal --fork-strategy fewest --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
+
+.DEFAULT_GOAL := help
+.PHONY: help demo lab test lint bench schema lock clean
+.DELETE_ON_ERROR:
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(STAMP) ## qualify the embedded account and leave a complete record in outputs/
+	@$(BIN)/trailkit demo
+
+lab: $(STAMP) ## open the notebooks in JupyterLab
+	@$(BIN)/jupyter lab notebooks
+
+test: $(STAMP) ## run the whole test suite
+	@$(BIN)/pytest -n auto $(PYTEST_OPTIONS)
+
+lint: $(STAMP) ## check style, format, types and layers
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+bench: $(STAMP) ## measure speed and memory
+	@$(BIN)/python tests/bench.py
+
+schema: $(STAMP) ## write parameters/parameters.schema.json from the model
+	@$(BIN)/python -c 'from kit.canonical import pretty; from kit.parameters import json_schema; print(pretty(json_schema()))' \
+		> parameters/parameters.schema.json
+
+lock: $(STAMP) ## resolve the dependencies anew and write requirements.lock
+	@sed '/^[^#]/,$$d' requirements.lock > requirements.lock.new
+	@$(BIN)/uv pip compile --quiet --upgrade $(LOCK_OPTIONS) pyproject.toml >> requirements.lock.new
+	@mv requirements.lock.new requirements.lock
+
+clean: ## remove .venv and caches; records in outputs/ stay
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist requirements.lock.new
+	@find kit tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp is the last thing made, so an install that broke off is done again.
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed: sudo apt-get install python3, or make PYTHON=python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || \
+		{ echo "Python's venv module is missing: sudo apt-get install python3-venv" >&2; exit 1; }
+	@[ "$$(uname)" != Linux ] || $(PYTHON) -c 'from ctypes import CDLL; [CDLL(f"lib{name}.so.0") for name in ("pango-1.0", "pangoft2-1.0", "harfbuzz-subset")]' 2> /dev/null || \
+		{ echo "Pango is missing (it sets the PDF): sudo apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0" >&2; exit 1; }
+	@echo "Installing into .venv (once; takes a minute or two)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@

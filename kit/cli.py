@@ -1,0 +1,235 @@
+"""The command: `trailkit demo | run | seal | verify | sandbox | policy`.
+
+Exits 0 for PASS, 1 for FAIL, 2 for misuse, 3 for INCONCLUSIVE or interrupted. An error is one line of what is wrong and
+one of what to do. Imports are late, so that `--help` answers at once.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kit import __version__
+from kit.errors import KitError, ParameterError
+
+if TYPE_CHECKING:
+    from kit.findings import Verdict
+    from kit.record.seal import Sealed
+
+app = typer.Typer(
+    name="trailkit",
+    help="Validation evidence for AWS CloudTrail: qualify trail encryption and log integrity, and keep the proof.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+INTERRUPTED = 3
+Output = Annotated[Path, typer.Option("--output", help="The folder for runs and records.")]
+Parameters = Annotated[Path | None, typer.Option("--parameters", "-f", help="The parameters file (YAML).")]
+Settings = Annotated[list[str] | None, typer.Option("--set", help="Set one parameter: key.path=value. Repeatable.")]
+
+
+def main() -> None:
+    """Run the command and exit with its status; what the user can mend is told in two lines, without a traceback."""
+    try:
+        app(standalone_mode=True)
+    except KitError as error:
+        _tell(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        _tell(KitError("interrupted", "run it again; no record was made"))
+        sys.exit(INTERRUPTED)
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        typer.echo(f"trailkit {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def demo(output: Output = Path("outputs")) -> None:
+    """Execute the installation qualification against the embedded account, and seal the record."""
+    _exit(_run_protocol("IQ", {"target": "sandbox", "execution": _DEMO}, output))
+
+
+_DEMO = {
+    "executed_by": "Demonstration User",
+    "system_id": "DEMO-CLOUDTRAIL",
+    "environment": "sandbox",
+    "protocol_id": "IQ-DEMO",
+}
+
+
+@app.command()
+def run(
+    protocols: Annotated[list[str], typer.Argument(help="The protocols to execute, in this order: iq.")],
+    parameters: Parameters = None,
+    settings: Settings = None,
+    output: Output = Path("outputs"),
+) -> None:
+    """Execute protocols with the parameters of a file, and seal a record of each."""
+    from kit.catalogue import protocol
+    from kit.findings import roll_up
+    from kit.parameters import RunParameters, apply_settings, load_file
+
+    if parameters is None:
+        raise ParameterError("no parameters file was named", "name one: --parameters parameters/sandbox.yaml")
+    named = [protocol(name).id for name in protocols]
+    mapping = apply_settings(load_file(parameters), settings or [])
+    RunParameters.load(mapping)
+    _exit(roll_up([_run_protocol(name, mapping, output) for name in named]))
+
+
+@app.command()
+def seal(
+    notebook: Annotated[Path, typer.Argument(help="An executed notebook.")], output: Output = Path("outputs")
+) -> None:
+    """Seal an executed notebook and its evidence into a record, as `run` does."""
+    sealed = _seal(notebook, output)
+    _tell_record(sealed)
+    _exit(sealed.verdict)
+
+
+@app.command()
+def verify(record: Annotated[Path, typer.Argument(help="The folder of a record.")]) -> None:
+    """Verify that a record is whole, offline."""
+    from kit.record.verify import verify as steps
+
+    for step in steps(record):
+        typer.echo(f"{step.number}. {step.text}")
+    typer.echo("The record is whole. Hashes alone do not show who made it, or that it was never redone.")
+
+
+@app.command()
+def sandbox(
+    fault: Annotated[list[str] | None, typer.Option("--fault", help="Spoil the account. Repeatable.")] = None,
+    list_faults: Annotated[bool, typer.Option("--list-faults", help="List the faults, and end.")] = False,
+) -> None:
+    """Serve the embedded account until Ctrl-C, and print the endpoint and the parameters to use."""
+    from kit.sandbox import server
+
+    if list_faults:
+        for one in server.list_faults():
+            typer.echo(f"{one.name:34} {', '.join(one.changes) or '-':34} {one.description}")
+        return
+    import time
+
+    import yaml
+
+    with server.Sandbox(fault or []) as account:
+        typer.echo(f"# The sandbox answers at {account.endpoint} until Ctrl-C. In another shell:")
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            typer.echo(f"#   export {name}={account.environment[name]}")
+        typer.echo("#   trailkit run iq --parameters FILE     with a FILE of what follows")
+        typer.echo(yaml.safe_dump(account.parameters, sort_keys=False))
+        sys.stdout.flush()
+        try:
+            while account.running:
+                time.sleep(0.2)
+        except KeyboardInterrupt:
+            typer.echo("# The sandbox has stopped.")
+
+
+@app.command()
+def policy(parameters: Parameters = None) -> None:
+    """Print the least-privilege IAM policy that a run needs, narrowed to the parameters of a file where given."""
+    from kit.collect.least_privilege import least_privilege
+    from kit.parameters import RunParameters, load_file
+
+    narrowed: dict[str, Any] = {}
+    if parameters is not None:
+        told = RunParameters.load(load_file(parameters))
+        if not isinstance(told.target, str):
+            roles = {*told.target.role_arns.values(), *([told.target.role_arn] if told.target.role_arn else [])}
+            narrowed = {"account_id": told.target.account_id, "assumed_roles": tuple(roles)}
+        narrowed |= {"bucket": told.expected.log_bucket, "reader_roles": told.expected.reader_role_arns or ()}
+    typer.echo(json.dumps(least_privilege(**narrowed), indent=2))
+
+
+def _run_protocol(name: str, mapping: dict[str, Any], output: Path) -> "Verdict":
+    from kit.catalogue import protocol
+    from kit.execute import execute, find_notebook
+
+    notebook = find_notebook(protocol(name).notebook)
+    with _progress_bar(name) as progress, _rendering_prepared():
+        executed = execute(notebook, mapping, output, progress)
+        progress("Sealing the record", 0, 1)
+        sealed = _seal(executed, output)
+    executed.unlink()
+    _tell_record(sealed)
+    return sealed.verdict
+
+
+def _seal(notebook: Path, output: Path) -> "Sealed":
+    from kit.record.seal import seal as seal_record
+    from kit.render.record import render_record
+
+    return seal_record(notebook, output, render_record)
+
+
+def _tell_record(sealed: "Sealed") -> None:
+    for warning in sealed.warnings:
+        _tell(warning)
+    typer.echo(f"{sealed.verdict.value}  {sealed.folder.name}")
+    typer.echo(f"  record  {sealed.folder}")
+    for name in ("record.html", "record.pdf"):
+        if (sealed.folder / name).exists():
+            typer.echo(f"  {name[7:]:6}  {sealed.folder / name}")
+    typer.echo(f"  digest  {sealed.digest}")
+
+
+def _exit(verdict: "Verdict") -> None:
+    codes = {"PASS": 0, "FAIL": 1}
+    raise typer.Exit(codes.get(verdict.value, INTERRUPTED))
+
+
+def _tell(error: KitError) -> None:
+    for line in str(error).splitlines():
+        typer.echo(line, err=True)
+
+
+@contextmanager
+def _progress_bar(name: str) -> Iterator[Callable[[str, int, int], None]]:
+    """Show what the notebook is at, on a terminal; elsewhere say nothing."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        tasks = {"": bar.add_task(f"{name}: starting", total=None)}
+
+        def progress(phase: str, done: int, total: int) -> None:
+            if phase not in tasks:
+                for task in tasks.values():
+                    bar.update(task, visible=False)
+                tasks[phase] = bar.add_task(f"{name}: {phase}", total=total)
+            bar.update(tasks[phase], completed=done, total=total)
+
+        yield progress
+
+
+@contextmanager
+def _rendering_prepared() -> Iterator[None]:
+    """Import what renders the record while the notebook runs in its own process."""
+    import threading
+
+    def load() -> None:
+        import kit.render.record  # noqa: F401
+
+    thread = threading.Thread(target=load, daemon=True)
+    thread.start()
+    yield
+    thread.join()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""The least-privilege IAM policy for a run, generated from the one table of calls."""
+
+from kit.canonical import Json
+from kit.collect.calls import CALLS, SIMULATE_PRINCIPAL_POLICY
+
+_SIDS = {
+    "*": "Account",
+    "trail": "Trails",
+    "key": "Keys",
+    "bucket": "LogBucket",
+    "role": "Roles",
+}
+
+
+def least_privilege(
+    account_id: str = "*",
+    bucket: str | None = None,
+    reader_roles: tuple[str, ...] = (),
+    assumed_roles: tuple[str, ...] = (),
+    partition: str = "aws",
+) -> dict[str, Json]:
+    """Return the IAM policy that allows what a run asks, and nothing else; every action in it only reads.
+
+    Trails and keys are those of the account, since each trail is judged by its key. Roles appear only where the
+    parameters name some: to be simulated, or to be assumed.
+    """
+    resources: dict[str, Json] = {
+        "*": "*",
+        "trail": f"arn:{partition}:cloudtrail:*:{account_id}:trail/*",
+        "key": f"arn:{partition}:kms:*:{account_id}:key/*",
+        "bucket": f"arn:{partition}:s3:::{bucket or '*'}",
+    }
+    statements = [
+        {
+            "Sid": f"Read{_SIDS[kind]}",
+            "Effect": "Allow",
+            "Action": sorted({call.action for call in CALLS if call.resource == kind}),
+            "Resource": resource,
+        }
+        for kind, resource in resources.items()
+    ]
+    for sid, action, roles in (
+        ("SimulateReaders", SIMULATE_PRINCIPAL_POLICY.action, reader_roles),
+        ("AssumeRoles", "sts:AssumeRole", assumed_roles),
+    ):
+        if roles:
+            statements.append({"Sid": sid, "Effect": "Allow", "Action": [action], "Resource": sorted(roles)})
+    return {"Version": "2012-10-17", "Statement": statements}

@@ -1,0 +1,104 @@
+"""What a rendering needs to know besides the notebook: which record this is, and the evidence it rests on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, Self
+
+from kit.canonical import Json
+from kit.evidence import INDEX, read_body, read_index
+
+
+@dataclass(frozen=True)
+class EvidenceEntry:
+    """One recorded response: what was asked, what came back, and the text of it.
+
+    `time` is when the answer was received, by the local clock; `date` is the server's own. `path` is relative to the
+    folder of the evidence. `text` is None where there is no body that is text.
+    """
+
+    id: str
+    service: str
+    operation: str
+    region: str
+    status: int | None
+    request_id: str
+    date: str
+    time: str
+    sha256: str
+    bytes: int
+    path: str
+    text: str | None
+    failure: str = ""
+    parameters: Json = None
+    masked: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Return an entry from a mapping; members that are none of its own are left out."""
+        known = {name: value[name] for name in cls.__dataclass_fields__ if name in value}
+        return cls(**known | {"masked": tuple(value.get("masked") or ())})
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A file that travels inside the PDF. `relationship` is ISO 32000-2's: Source, Data or Supplement, say."""
+
+    name: str
+    content: bytes | Path
+    description: str
+    mime: str = "application/octet-stream"
+    relationship: str = "Data"
+
+    def read(self) -> bytes:
+        """Return the bytes of the attachment."""
+        return self.content.read_bytes() if isinstance(self.content, Path) else self.content
+
+
+@dataclass(frozen=True)
+class RecordContext:
+    """Which record is rendered. The defaults are those of a notebook that no record holds: unsealed, no evidence.
+
+    `created` is an RFC 3339 moment in UTC; it is the only date of the page and of the PDF, so that the same record
+    gives the same bytes whenever it is rendered.
+    """
+
+    record_id: str = ""
+    record_digest: str = ""
+    sealed: bool = False
+    evidence: tuple[EvidenceEntry, ...] = ()
+    created: str = ""
+    page_size: Literal["A4", "Letter"] = "A4"
+    manifest: Mapping[str, Any] | None = None
+
+
+def evidence_entries(folder: Path) -> tuple[EvidenceEntry, ...]:
+    """Return the evidence of a folder with the text of each body, held against its hash.
+
+    Raises:
+        EvidenceError: the index can't be read, or a body is missing or changed.
+    """
+    entries = []
+    for entry in read_index(folder):
+        try:
+            text = read_body(folder, entry).decode("utf-8") if entry.path else None
+        except UnicodeDecodeError:
+            text = None
+        made = EvidenceEntry(
+            entry.id, entry.service, entry.operation, entry.region, entry.status, entry.request_id, entry.date,
+            entry.received, entry.sha256, entry.bytes, str(PurePosixPath(entry.path)) if entry.path else "", text,
+            entry.failure, entry.parameters, entry.masked,
+        )  # fmt: skip
+        entries.append(made)
+    return tuple(entries)
+
+
+def attach_folder(folder: Path) -> list[Attachment]:
+    """Return the files of an evidence folder as attachments, the index first, the bodies in the index's order."""
+    names = [INDEX, *(entry.path for entry in read_index(folder) if entry.path)]
+    mimes = {".json": "application/json", ".jsonl": "application/jsonl", ".xml": "application/xml", ".txt": "text/plain"}
+    return [
+        Attachment(f"evidence/{name}", folder / name, "Evidence index" if name == INDEX else "Raw response",
+                   mimes.get(PurePosixPath(name).suffix, "application/octet-stream"))
+        for name in names if (folder / name).exists()
+    ]  # fmt: skip

@@ -1,0 +1,288 @@
+"""The record as one HTML page for screen and paper: no script, no request, nothing taken from the notebook's own HTML.
+
+A pure function of the notebook and the record's context. Only the JSON of the kit's displays, the prose and the code
+of the notebook are rendered; what else it put out is shown as plain text.
+"""
+
+import re
+from base64 import b64decode, b64encode
+from binascii import Error as NoBase64
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from itertools import count
+from typing import Any
+
+from jinja2 import TemplateError
+from markupsafe import Markup
+
+from kit.errors import RenderError
+from kit.findings import Verdict, roll_up
+from kit.present.displays import Display, cells, display_of, markup, outputs, read_displays, source
+from kit.present.templating import compact, environment, stylesheet, template_text
+from kit.present.text import cut, plain, slug, visible
+from kit.present.words import VERDICTS
+from kit.render.bodies import readable
+from kit.render.context import EvidenceEntry, RecordContext
+from kit.render.prose import Heading, Prose
+
+_BODY = 20_000
+_BODIES = 4_000_000
+_FOREIGN = 8_000
+_PNG = re.compile(r"[A-Za-z0-9+/=\s]+")
+_COLOUR_CODE = re.compile(r"\x1b\[[0-9;]*m")
+_SEVERITY = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NOT_EXECUTED, Verdict.NOT_APPLICABLE, Verdict.PASS)
+_UNSAFE_REPAIR = "run the notebook again with this version of the kit, and don't edit its outputs"
+
+
+def render_html(notebook: Mapping[str, Any], record: RecordContext) -> str:
+    """Return the record as a self-contained HTML page, the same bytes for the same input.
+
+    Raises:
+        RenderError: the notebook, or a display in it, is malformed.
+    """
+    displays = read_displays(notebook)
+    try:
+        page = _Page(notebook, displays, record)
+        css = compact(stylesheet() + template_text("kit.render", "page.css") + _running(page, record))
+        digest = b64encode(sha256(css.encode()).digest()).decode()
+        template = environment("kit.render", "kit.present").get_template("page.html")
+        return template.render(page=page, record=record, css=Markup(css), style_hash=digest)  # noqa: S704 - our own CSS
+    except (TemplateError, TypeError, AttributeError, KeyError, IndexError, ValueError) as error:
+        raise RenderError(f"a display of the notebook can't be laid out: {plain(error)[:200]}", _UNSAFE_REPAIR) from error
+
+
+class _Page:
+    """Everything the page template prints, in the order it prints it."""
+
+    def __init__(self, notebook: Mapping[str, Any], displays: list[Display], record: RecordContext) -> None:
+        self.record = record
+        self.run = _last(displays, "run")
+        self.conclusion = _last(displays, "conclusion")
+        self.collection = _last(displays, "collection")
+        self.steps = [display.data for display in displays if display.kind == "step"]
+        self.protocol: Mapping[str, Any] = (self.run or {}).get("protocol") or {}
+        self.title = str(self.protocol.get("title") or "Executed notebook")
+        self.stamp = _stamp(self.run)
+        self.warnings = _warnings(notebook, displays, record)
+        self.verdict = _verdict(self.conclusion, self.steps)
+        self.links = _Links(displays, record.evidence)
+        self.cited = _cited(self.steps)
+        self.contents: list[tuple[Heading, list[tuple[str, str, str]]]] = []
+        self.blocks = Markup("").join(self._blocks(notebook))
+        self.evidence = list(self._evidence())
+
+    @property
+    def account(self) -> str:
+        """The account of the caller, as collected; else the account that the parameters name."""
+        caller = (self.collection or {}).get("caller") or {}
+        target = (self.run or {}).get("target") or {}
+        return str(caller.get("account") or (target.get("account_id") if isinstance(target, Mapping) else "") or "")
+
+    def cited_by(self, entry_id: str) -> list[str]:
+        """Return the test cases that rest on an entry of the evidence."""
+        return self.cited.get(entry_id, [])
+
+    def _blocks(self, notebook: Mapping[str, Any]) -> Iterable[Markup]:
+        prose = Prose(self.title)
+        anchors = self.links.anchors()
+        seen = code_cells = 0
+        for cell in cells(notebook):
+            if cell.get("cell_type") == "markdown":
+                yield Markup('<div class="tk-prose">{}</div>').format(prose.html(source(cell)))
+            elif cell.get("cell_type") == "code" and source(cell).strip():
+                code_cells += 1
+                ran = cell.get("execution_count")
+                name = f"Code of step {code_cells}" + ("" if ran is not None else ", never run")
+                yield Markup('<details class="tk-code"><summary>{}</summary><pre>{}</pre></details>\n').format(
+                    name, cut(source(cell), "the notebook", _FOREIGN)
+                )
+            self.contents += [(heading, []) for heading in prose.headings[seen:] if heading.level == 2]
+            seen = len(prose.headings)
+            for output in outputs(cell):
+                yield self._output(output, anchors)
+
+    def _output(self, output: Mapping[str, Any], anchors: Any) -> Markup:
+        display = display_of(output)
+        if display is None:
+            return _foreign(output)
+        anchor = next(anchors)
+        if display.kind == "step" and self.contents:
+            data = display.data
+            self.contents[-1][1].append((anchor, str(data["test_case"]), str(data["title"])))
+        return markup(display, self.links, anchor)
+
+    def _evidence(self) -> Iterable[tuple[EvidenceEntry, str, str]]:
+        """Yield each entry with its id on the page and its body for reading, cut where it is long."""
+        left = _BODIES
+        for entry in self.record.evidence:
+            body = "" if entry.text is None else readable(entry.text)
+            shown = body[:_BODY] if left > 0 else ""
+            left -= len(shown)
+            yield entry, self.links("evidence", entry.id)[1:], shown + _rest(entry, body, shown)
+
+
+class _Links:
+    """Where on the page a step, an entry of the evidence, a clause or a row of the traceability matrix is."""
+
+    def __init__(self, displays: list[Display], evidence: tuple[EvidenceEntry, ...]) -> None:
+        self._known: dict[tuple[str, str], str] = {}
+        self._anchors: list[str] = []
+        number = count(1)
+        for display in displays:
+            anchor = f"{display.kind}-{next(number)}"
+            if display.kind == "step":
+                self._known.setdefault(("step", str(display.data["test_case"])), f"#{anchor}")
+            self._anchors.append(anchor)
+        for entry in evidence:
+            self._known.setdefault(("evidence", entry.id), f"#evidence-{slug(entry.id)}")
+        rows = next((display.data["rows"] for display in reversed(displays) if display.kind == "traceability"), [])
+        # Only the last matrix carries ids: an id names one place.
+        self._traced = sum(display.kind == "traceability" for display in displays) == 1
+        for index, row in enumerate(rows if self._traced else []):
+            self._known["trace", str(index)] = f"#trace-{index}"
+            self._known.setdefault(("clause", f"{row['source']} {row['clause']}"), f"#trace-{index}")
+
+    def __call__(self, kind: str, key: str) -> str:
+        return self._known.get((kind, key), "")
+
+    def anchors(self) -> Any:
+        """Return the ids of the displays, in their order."""
+        return iter(self._anchors)
+
+
+def _last(displays: list[Display], kind: str) -> Mapping[str, Any] | None:
+    return next((display.data for display in reversed(displays) if display.kind == kind), None)
+
+
+def _stamp(run: Mapping[str, Any] | None) -> str:
+    """Return what every page is stamped with; only a run that says it is no demonstration goes unstamped."""
+    if run is None or not isinstance(run["demonstration"], bool):
+        return "ORIGIN NOT STATED: no GxP evidence"
+    return "DEMONSTRATION: sandbox account, no GxP evidence" if run["demonstration"] else ""
+
+
+def _verdict(conclusion: Mapping[str, Any] | None, steps: list[Mapping[str, Any]]) -> str | None:
+    """Return the verdict of the cover, the worse of what was concluded and what the findings say; None if open."""
+    if conclusion is None:
+        return None
+    said = [Verdict(conclusion["verdict"])]
+    judged = [Verdict(step["verdict"]) for step in steps] + [
+        Verdict(finding["verdict"]) for step in steps for finding in step["findings"]
+    ]
+    return min([*said, *([roll_up(judged)] if judged else [])], key=_SEVERITY.index)
+
+
+def _warnings(notebook: Mapping[str, Any], displays: list[Display], record: RecordContext) -> list[str]:
+    """Return in full sentences why this page can't be trusted as it stands; a sound record has none."""
+    found = []
+    code = [cell for cell in cells(notebook) if cell.get("cell_type") == "code" and source(cell).strip()]
+    if any(cell.get("execution_count") is None for cell in code):
+        found.append("The notebook holds code that was never run.")
+    if any(output.get("output_type") == "error" for cell in code for output in outputs(cell)):
+        found.append("The notebook stopped with an error.")
+    kinds = [display.kind for display in displays]
+    if "run" not in kinds:
+        found.append("The notebook does not say which run this is.")
+    if "conclusion" not in kinds:
+        found.append("The notebook holds no conclusion: the run did not come to its end.")
+    for display in displays:
+        found += _contradictions(display)
+    steps = [Verdict(display.data["verdict"]) for display in displays if display.kind == "step"]
+    for display in displays:
+        if display.kind in ("conclusion", "summary") and steps and _better(display.data["verdict"], roll_up(steps)):
+            found.append(
+                f"The {display.kind} says {VERDICTS[display.data['verdict']].word}, but its test cases give "
+                f"{VERDICTS[roll_up(steps)].word}."
+            )
+    if record.sealed and not (record.record_id and record.record_digest):
+        found.append("The record has no id or no digest.")
+    return found
+
+
+def _contradictions(display: Display) -> list[str]:
+    if display.kind != "step":
+        return []
+    step, found = display.data, []
+    for finding in step["findings"]:
+        judged = list(finding["met"].values())
+        if finding["verdict"] == Verdict.PASS and (not judged or not all(judged)):
+            found.append(f"{step['test_case']}: a finding says PASS, but not every condition of it is met.")
+        if _better(step["verdict"], Verdict(finding["verdict"])):
+            found.append(f"{step['test_case']} says {VERDICTS[step['verdict']].word}, but a finding of it is worse.")
+    if step["verdict"] == Verdict.PASS and not step["findings"]:
+        found.append(f"{step['test_case']} says PASS, but judged nothing.")
+    return found
+
+
+def _better(said: str, given: Verdict) -> bool:
+    """Return whether a verdict says less than the worst that it rolls up."""
+    hard = {Verdict.FAIL: 2, Verdict.INCONCLUSIVE: 1, Verdict.NOT_EXECUTED: 1}
+    return hard.get(Verdict(said), 0) < hard.get(given, 0)
+
+
+def _cited(steps: list[Mapping[str, Any]]) -> dict[str, list[str]]:
+    cited: dict[str, dict[str, None]] = {}
+    for step in steps:
+        for finding in step["findings"]:
+            for entry_id in finding.get("evidence") or []:
+                cited.setdefault(str(entry_id), {})[str(step["test_case"])] = None
+    return {entry_id: list(cases) for entry_id, cases in cited.items()}
+
+
+def _rest(entry: EvidenceEntry, body: str, shown: str) -> str:
+    if len(shown) == len(body):
+        return ""
+    return f"\n… ({len(body):,} characters; whole in evidence/{entry.path})"
+
+
+def _foreign(output: Mapping[str, Any]) -> Markup:
+    """Return an output that is not the kit's: text as text, a PNG as a picture, HTML and script never."""
+    kind = output.get("output_type")
+    data = output.get("data")
+    bundle: Mapping[str, Any] = data if isinstance(data, Mapping) else {}
+    if kind == "error":
+        trace = "\n".join(map(str, output.get("traceback") or [])) or f"{output.get('ename')}: {output.get('evalue')}"
+        name, text = "Error", _COLOUR_CODE.sub("", trace)
+    elif kind == "stream":
+        name, text = f"Printed to {output.get('name')}", _joined(output.get("text"))
+    else:
+        picture = _png(_joined(bundle.get("image/png")))
+        if picture:
+            return Markup('<div class="tk-foreign"><p class="tk-label">Picture, not made by the kit</p>'
+                          '<img src="{}" alt="Picture without a description"></div>').format(picture)  # fmt: skip
+        name, text = "Output, not made by the kit", _joined(bundle.get("text/plain"))
+    if not text.strip():
+        return Markup("")
+    return Markup('<div class="tk-foreign"><p class="tk-label">{}</p><pre>{}</pre></div>').format(
+        visible(name), cut(text, "the notebook", _FOREIGN)
+    )
+
+
+def _png(base64: str) -> str:
+    if not base64 or not _PNG.fullmatch(base64):
+        return ""
+    try:
+        content = b64decode(base64)
+    except (NoBase64, ValueError):
+        return ""
+    return "data:image/png;base64," + b64encode(content).decode() if content.startswith(b"\x89PNG\r\n\x1a\n") else ""
+
+
+def _joined(text: Any) -> str:
+    return "".join(map(str, text)) if isinstance(text, list) else "" if text is None else str(text)
+
+
+def _running(page: _Page, record: RecordContext) -> str:
+    """Return the page rules: what stands in the margin of every sheet."""
+    words = {
+        "NAME": str(record.record_id or (page.run or {}).get("run_id") or page.title)[:80],
+        "STATE": page.stamp or ("" if record.sealed else "UNSEALED: not a record"),
+        "DIGEST": f"Record digest {record.record_digest[:80]}" if record.sealed else "Unsealed: no record digest",
+    }
+    css = template_text("kit.render", "sheet.css").replace("SIZE", record.page_size)
+    return re.sub(r'"(NAME|STATE|DIGEST)"', lambda match: css_text(words[match[1]]), css)
+
+
+def css_text(text: str) -> str:
+    """Return text as a CSS string that can end neither the string nor the style sheet."""
+    return '"' + re.sub(r"[^\w .,:;()+=@/-]", lambda match: f"\\{ord(match[0]):06x}", plain(text)) + '"'

@@ -1,0 +1,101 @@
+"""The record as PDF/A-3a (ISO 19005-3, level A): tagged, fonts embedded, the files of the record inside it."""
+
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
+from io import BytesIO
+from typing import Any
+
+from kit.errors import RenderError
+from kit.present.text import code_point
+from kit.render.context import Attachment, RecordContext
+
+_PANGO = "apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
+_MOMENT = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d+)?Z")
+
+
+def render_pdf(html: str, record: RecordContext, attachments: Sequence[Attachment] = ()) -> bytes:
+    """Return the page that `render_html` made as a PDF/A-3a, the same bytes for the same input.
+
+    A character that no installed font can print is written out by code point: PDF/A allows no missing glyph
+    (ISO 19005-3, 6.2.11.8). The dates in the file are the record's, never the clock's.
+
+    Raises:
+        RenderError: WeasyPrint or a library of it is missing, the record has no date, or the page can't be laid out.
+    """
+    weasyprint = _weasyprint()
+    created = _created(record)
+    with _warnings() as missing:
+        pdf = _write(weasyprint, html, record, attachments, created)
+    if missing:
+        pdf = _write(weasyprint, _spelled_out(html, missing), record, attachments, created)
+    return pdf
+
+
+def _weasyprint() -> Any:
+    try:
+        import weasyprint  # noqa: PLC0415 - half a second, and system libraries that HTML alone does not need
+    except (ImportError, OSError) as error:
+        raise RenderError("the PDF can't be made: the Pango text libraries are missing", _PANGO) from error
+    return weasyprint
+
+
+def _write(
+    weasyprint: Any, html: str, record: RecordContext, attachments: Sequence[Attachment], created: datetime
+) -> bytes:
+    # A record holds its pictures itself; whatever else a drawing asks for is not fetched.
+    fetcher = weasyprint.urls.URLFetcher(allowed_protocols=("data",), allow_redirects=False)
+    page = weasyprint.HTML(string=html, url_fetcher=fetcher)
+    pdf = page.write_pdf(
+        pdf_variant="pdf/a-3a",
+        pdf_identifier=(record.record_digest or record.record_id or "unsealed").encode(),
+        attachments=[
+            _attach(weasyprint, attachment, created) for attachment in sorted(attachments, key=lambda one: one.name)
+        ],
+    )
+    return bytes(pdf)
+
+
+def _attach(weasyprint: Any, attachment: Attachment, created: datetime) -> Any:
+    made = weasyprint.Attachment(
+        string=b"", name=attachment.name, description=attachment.description, created=created, modified=created,
+        relationship=attachment.relationship,
+    )  # fmt: skip
+    # WeasyPrint takes the type from the name, by tables that differ between machines; the caller knows it.
+    made.source = nullcontext((BytesIO(attachment.read()), None, None, attachment.mime))
+    return made
+
+
+def _created(record: RecordContext) -> datetime:
+    match = _MOMENT.fullmatch(record.created)
+    if not match:
+        raise RenderError("the PDF can't be dated: the record states no moment of its own", "seal the run first")
+    return datetime(*map(int, match.groups()), tzinfo=UTC)  # type: ignore[arg-type,misc]
+
+
+@contextmanager
+def _warnings() -> Iterator[set[int]]:
+    """Yield the characters for which no installed font has a glyph, filled while WeasyPrint draws."""
+    missing: set[int] = set()
+
+    class Missing(logging.Handler):
+        def emit(self, entry: logging.LogRecord) -> None:
+            if str(entry.msg).startswith(".notdef") and isinstance(entry.args, tuple):
+                missing.update(found for found in entry.args if isinstance(found, int))
+
+    logger = logging.getLogger("weasyprint")
+    handler, handlers, propagate = Missing(), logger.handlers, logger.propagate
+    logger.handlers, logger.propagate = [handler], False
+    try:
+        yield missing
+    finally:
+        logger.handlers, logger.propagate = handlers, propagate
+
+
+def _spelled_out(html: str, missing: set[int]) -> str:
+    """Return the page with the characters written out; in plain brackets where the usual ones are missing too."""
+    brackets = {ord("⟨"): "[", ord("⟩"): "]"}
+    table = {code: code_point(chr(code)).translate(brackets) for code in missing}
+    return html.translate(table | {code: mark for code, mark in brackets.items() if code in missing})

@@ -1,0 +1,46 @@
+"""Renders the files of a record that is being sealed: the HTML page always, the PDF where its libraries are there."""
+
+from pathlib import Path
+
+from kit.errors import KitError, RenderError
+from kit.record.executed import Executed
+from kit.record.manifest import EVIDENCE, FINDINGS, HTML, JUNIT, MANIFEST, NOTEBOOK, PDF, read_manifest
+from kit.render.context import Attachment, RecordContext, attach_folder, evidence_entries
+from kit.render.html import render_html
+from kit.render.pdf import render_pdf
+
+
+def render_record(folder: Path, executed: Executed, digest: str) -> list[KitError]:
+    """Write `record.html` and `record.pdf` into a folder that holds what the manifest lists.
+
+    The PDF carries the whole record: notebook, findings, JUnit, manifest and evidence are attached. Returns why there
+    is no PDF, where its libraries are missing; the HTML record is made all the same.
+
+    Raises:
+        RenderError: the HTML can't be made.
+    """
+    record = RecordContext(
+        record_id=executed.run_id,
+        record_digest=digest,
+        sealed=True,
+        evidence=evidence_entries(folder / EVIDENCE),
+        created=str(executed.conclusion["finished"]),
+        manifest=read_manifest(folder),
+    )
+    page = render_html(executed.notebook, record)
+    (folder / HTML).write_text(page, encoding="utf-8")
+    try:
+        content = render_pdf(page, record, [*_attached(folder), *attach_folder(folder / EVIDENCE)])
+    except RenderError as error:
+        return [error]
+    (folder / PDF).write_bytes(content)
+    return []
+
+
+def _attached(folder: Path) -> list[Attachment]:
+    return [
+        Attachment(MANIFEST, folder / MANIFEST, "Manifest of the record", "application/json", "Supplement"),
+        Attachment(NOTEBOOK, folder / NOTEBOOK, "Executed notebook", "application/x-ipynb+json", "Source"),
+        Attachment(FINDINGS, folder / FINDINGS, "Findings", "application/json"),
+        Attachment(JUNIT, folder / JUNIT, "Findings as JUnit XML", "application/xml"),
+    ]

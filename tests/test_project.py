@@ -1,0 +1,272 @@
+"""The project's own files agree with one another, and name no machine and no package index."""
+
+import ast
+import importlib.metadata
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import kit
+
+# Where conda-forge's name differs from PyPI's. Its moto comes with the server, its matplotlib with desktop toolkits.
+CONDA_NAMES = {"matplotlib": "matplotlib-base"}
+
+# What only the environment needs: the interpreter, and what installs the kit itself from its folder.
+CONDA_ONLY = {"python", "pip", "hatchling"}
+
+
+@pytest.fixture(scope="session")
+def pyproject(root: Path) -> dict[str, Any]:
+    return tomllib.loads((root / "pyproject.toml").read_text())
+
+
+@pytest.fixture(scope="session")
+def runtime(pyproject: dict[str, Any]) -> dict[str, Requirement]:
+    return by_name(pyproject["project"]["dependencies"])
+
+
+@pytest.fixture(scope="session")
+def development(pyproject: dict[str, Any]) -> dict[str, Requirement]:
+    groups = pyproject["dependency-groups"]
+    return by_name([line for group in groups.values() for line in group if isinstance(line, str)])
+
+
+@pytest.fixture(scope="session")
+def environment(root: Path) -> list[Any]:
+    dependencies: list[Any] = yaml.safe_load((root / "environment.yml").read_text())["dependencies"]
+    return dependencies
+
+
+@pytest.fixture(scope="session")
+def locked(root: Path) -> dict[str, str]:
+    """Each pinned package with its version."""
+    lines = (root / "requirements.lock").read_text().splitlines()
+    pins = [re.match(r"([A-Za-z0-9._-]+)==([^ ;]+)", line) for line in lines]
+    return {canonicalize_name(pin[1]): pin[2] for pin in pins if pin}
+
+
+@pytest.fixture(scope="session")
+def files(root: Path) -> list[Path]:
+    """Every file under version control, and every new one that is not ignored."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listing = subprocess.run(command, cwd=root, capture_output=True, check=True).stdout.decode()
+    return [path for name in listing.split("\0") if name and (path := root / name).is_file()]
+
+
+def by_name(lines: list[str]) -> dict[str, Requirement]:
+    requirements = [Requirement(line) for line in lines]
+    return {canonicalize_name(requirement.name): requirement for requirement in requirements}
+
+
+def imported(folder: Path) -> set[str]:
+    """Every top-level module that the Python files below a folder import."""
+    names: set[str] = set()
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names.add(node.module.split(".")[0])
+    local = {path.stem for path in folder.iterdir()} | {"kit", "tests"}
+    return names - set(sys.stdlib_module_names) - local
+
+
+class TestDependencies:
+    def test_conda_environment_names_the_same_packages_and_bounds(
+        self, pyproject: dict[str, Any], runtime: dict[str, Requirement], environment: list[Any]
+    ) -> None:
+        conda = by_name([line for line in environment if isinstance(line, str)])
+        expected = {CONDA_NAMES.get(name, name): requirement.specifier for name, requirement in runtime.items()}
+        assert {name: line.specifier for name, line in conda.items() if name not in CONDA_ONLY} == expected
+        assert conda["python"].specifier == pyproject["project"]["requires-python"]
+        backend = Requirement(pyproject["build-system"]["requires"][0])
+        assert conda["hatchling"].specifier == backend.specifier
+
+    def test_conda_environment_installs_the_kit_from_its_folder(self, environment: list[Any]) -> None:
+        assert environment[-1] == {"pip": ["-e ."]}
+
+    def test_every_runtime_dependency_has_bounds(self, runtime: dict[str, Requirement]) -> None:
+        for requirement in runtime.values():
+            assert ">=" in str(requirement.specifier), requirement
+
+    def test_lock_pins_every_dependency_within_its_bounds(
+        self, runtime: dict[str, Requirement], development: dict[str, Requirement], locked: dict[str, str]
+    ) -> None:
+        for name, requirement in (runtime | development).items():
+            assert name in locked, f"{name} is not pinned: run `make lock`"
+            assert requirement.specifier.contains(locked[name]), f"{name} is out of bounds: run `make lock`"
+
+    def test_lock_gives_a_hash_for_every_pin_and_pins_everything(self, root: Path) -> None:
+        text = (root / "requirements.lock").read_text()
+        entries = [entry for entry in re.split(r"\n(?=\S)", text.replace("\\\n", "")) if not entry.startswith("#")]
+        assert len(entries) > 100
+        for entry in entries:
+            assert re.match(r"[A-Za-z0-9._-]+==\S+( ; [^#]+?)?(\s+--hash=sha256:[0-9a-f]{64})+\s*$", entry), entry[:80]
+
+    def test_lock_pins_the_build_backend(self, pyproject: dict[str, Any], locked: dict[str, str]) -> None:
+        for line in [*pyproject["build-system"]["requires"], "editables"]:
+            requirement = Requirement(line)
+            assert requirement.specifier.contains(locked[requirement.name])
+
+    def test_lock_says_how_it_is_made(self, root: Path) -> None:
+        header = [line for line in (root / "requirements.lock").read_text().splitlines() if line.startswith("#")]
+        assert "make lock" in " ".join(header)
+
+    @pytest.mark.parametrize(("folder", "groups"), [("kit", 1), ("tests", 2)], ids=["kit", "tests"])
+    def test_every_import_is_a_declared_dependency(
+        self,
+        root: Path,
+        runtime: dict[str, Requirement],
+        development: dict[str, Requirement],
+        folder: str,
+        groups: int,
+    ) -> None:
+        declared = set(runtime) | (set(development) if groups == 2 else set())
+        # boto3 and pydantic each bring a core of their own, of the one version that fits
+        declared |= {"botocore", "pydantic-core"}
+        providers = importlib.metadata.packages_distributions()
+        undeclared = {
+            name
+            for name in imported(root / folder)
+            if not declared & {canonicalize_name(provider) for provider in providers.get(name, [])}
+        }
+        assert not undeclared
+
+
+class TestVersion:
+    def test_package_and_project_agree(self, pyproject: dict[str, Any]) -> None:
+        assert kit.__version__ == pyproject["project"]["version"]
+
+    def test_changelog_has_a_place_for_what_comes_next(self, root: Path) -> None:
+        assert "\n## [Unreleased]\n" in (root / "CHANGELOG.md").read_text()
+
+
+class TestWheel:
+    @pytest.fixture(scope="class")
+    def contents(self, root: Path, tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+        folder = tmp_path_factory.mktemp("wheel")
+        command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+        subprocess.run(command, cwd=root, check=True, capture_output=True)
+        (wheel,) = folder.glob("trailkit-*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            return set(archive.namelist())
+
+    def test_every_file_of_the_package_is_in_the_wheel(self, root: Path, files: list[Path], contents: set[str]) -> None:
+        assert {name for path in files if (name := path.relative_to(root).as_posix()).startswith("kit/")} <= contents
+
+    @pytest.mark.parametrize("folder", ["notebooks", "parameters"])
+    def test_an_installed_kit_finds_notebooks_and_parameters(self, root: Path, contents: set[str], folder: str) -> None:
+        assert {f"kit/_data/{folder}/{path.name}" for path in (root / folder).iterdir() if path.is_file()} <= contents
+
+    def test_the_licence_goes_with_it(self, contents: set[str]) -> None:
+        assert [name for name in contents if name.endswith(".dist-info/licenses/LICENSE")]
+
+
+class TestFiles:
+    def test_nothing_is_built_or_recorded_into_version_control(self, root: Path, files: list[Path]) -> None:
+        names = {path.relative_to(root).as_posix() for path in files}
+        assert {name for name in names if name.startswith("outputs/")} <= {"outputs/.gitkeep", "outputs/README.md"}
+        assert not [name for name in names if re.search(r"(^|/)(\.venv|__pycache__|\.[a-z]+_cache|dist)/", name)]
+
+    def test_no_file_names_a_package_index_or_a_folder_of_this_machine(self, root: Path, files: list[Path]) -> None:
+        forbidden = re.compile(
+            r"pypi\.org|pythonhosted|anaconda\.org|npmjs|index-url|find-links|file://"
+            r"|(?<![\w.])/(root|home|Users|work|opt)/\w"
+        )
+        assert len(files) > 10
+        found = {}
+        for path in files:
+            text = re.sub(r"--no-emit-(index-url|find-links)", "", path.read_bytes().decode(errors="replace"))
+            if path != Path(__file__).resolve() and (match := forbidden.search(text)):
+                found[path.relative_to(root).as_posix()] = match[0]
+        assert found == {}
+
+    def test_lock_names_no_source_of_packages(self, root: Path) -> None:
+        text = (root / "requirements.lock").read_text()
+        assert not re.search(r"://|file:|/opt|@ |^-", text, flags=re.MULTILINE)
+        assert "index-url" not in text
+        assert "find-links" not in text
+
+    def test_shell_script_is_executable_and_parses(self, root: Path) -> None:
+        script = root / ".ci" / "run"
+        assert script.stat().st_mode & 0o111
+        subprocess.run(["bash", "-n", script], check=True)
+
+    def test_ci_makes_missing_browsers_an_error_and_ends_with_the_tests(self, root: Path) -> None:
+        text = (root / ".ci" / "run").read_text()
+        assert "set -euo pipefail" in text
+        assert re.search(r"export .*\bTRAILKIT_CI=1\b", text)
+        assert text.rstrip().endswith("make lint\nmake test")
+
+
+class TestMakefile:
+    def run(self, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        # a make that runs these tests would hand down its own options and job server
+        return subprocess.run(
+            ["env", "-u", "MAKEFLAGS", "-u", "MAKELEVEL", "-u", "MFLAGS", "make", *arguments],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    @pytest.fixture
+    def project(self, root: Path, tmp_path: Path) -> Path:
+        """A folder with the Makefile and what it depends on, where an install would be seen."""
+        for name in ("Makefile", "pyproject.toml", "requirements.lock"):
+            (tmp_path / name).write_bytes((root / name).read_bytes())
+        return tmp_path
+
+    @pytest.mark.parametrize("target", ["demo", "lab", "test", "lint", "bench", "schema", "lock", "clean"])
+    def test_target_is_listed_by_make_alone(self, root: Path, target: str) -> None:
+        listing = self.run(root)
+        assert listing.returncode == 0
+        assert re.search(rf"^make {target} +\w", listing.stdout, flags=re.MULTILINE)
+
+    def test_what_is_installed_is_not_installed_again(self, project: Path) -> None:
+        stamp = project / ".venv" / ".installed"
+        stamp.parent.mkdir()
+        assert "pip install" in self.run(project, "--dry-run", "demo").stdout
+        stamp.touch()
+        assert "pip" not in self.run(project, "--dry-run", "demo").stdout
+        assert "trailkit demo" in self.run(project, "--dry-run", "demo").stdout
+
+    @pytest.mark.parametrize("name", ["requirements.lock", "pyproject.toml"])
+    def test_a_changed_dependency_is_installed(self, project: Path, name: str) -> None:
+        stamp = project / ".venv" / ".installed"
+        stamp.parent.mkdir()
+        stamp.touch()
+        later = stamp.stat().st_mtime + 10
+        os.utime(project / name, (later, later))
+        dry = self.run(project, "--dry-run", "demo").stdout
+        assert "--require-hashes -r requirements.lock" in dry
+        assert "--no-deps --no-build-isolation -e ." in dry
+
+    @pytest.mark.parametrize(
+        ("fails", "message"),
+        [
+            ("version_info", "Python 3.11 or newer is needed: "),
+            ("ensurepip", "Python's venv module is missing: sudo apt-get install python3-venv"),
+            ("pango", "Pango is missing (it sets the PDF): sudo apt-get install libpango-1.0-0"),
+        ],
+    )
+    def test_what_the_machine_lacks_is_one_line_with_the_remedy(self, project: Path, fails: str, message: str) -> None:
+        fake = project / "python"
+        fake.write_text(f'#!/bin/sh\ncase "$*" in *{fails}*) echo noise >&2; exit 1;; esac\n')
+        fake.chmod(0o755)
+        made = self.run(project, f"PYTHON={fake}", "demo")
+        said = [line for line in made.stderr.splitlines() if line != "noise" and not line.startswith("make: ***")]
+        assert made.returncode != 0
+        assert len(said) == 1
+        assert said[0].startswith(message)
+        assert not (project / ".venv" / ".installed").exists()
