@@ -42,7 +42,7 @@ _ASKER = re.compile(
     r"|sts::[0-9]{12}:(assumed-role/[^/*?]+|federated-user)/[^/*?]+)"
 )
 _IAM_ARN = re.compile(r"arn:([a-z-]+):(?:iam|sts)::([^:*?]+):(?:root|([a-z-]+)/([^*?]+))")
-_UNIQUE_ID = re.compile(r"A[A-Z]{3}[A-Z0-9]{12,}")
+_ID = re.compile(r"[0-9]{12}|A[A-Z]{3}[A-Z0-9]{12,}")  # of an account, or of an identity
 _SPECIAL = re.compile(r"[\\*?]")
 _VARIABLE = re.compile(r"[\\*?]|\$\{(?:([*?$])\}|([^{}',]+)(?:, *'([^']*)')?\})?")
 _ELEMENTS = frozenset(
@@ -90,6 +90,11 @@ class Principal:
     def anonymous(cls) -> Self:
         """Return someone without credentials."""
         return cls("anonymous", "anonymous")
+
+    @property
+    def partition(self) -> str:
+        """The partition of an IAM identity: `aws`, `aws-cn`, `aws-us-gov`; of any other, the empty string."""
+        return self.name.split(":")[1] if self.kind == "iam" else ""
 
     @property
     def account(self) -> str:
@@ -208,7 +213,8 @@ class Policy:
                 element of the wrong type.
         """
         try:
-            document = json.loads(text, object_pairs_hook=_without_duplicates)
+            # int refuses NaN and Infinity, which Python reads and JSON does not have.
+            document = json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=int)
         except (ValueError, RecursionError) as error:
             raise _unreadable(f"it is no JSON text: {error}") from error
         body = _object(document, "it")
@@ -424,51 +430,55 @@ def _who(s: Statement, asker: Principal) -> tuple[Truth, Truth]:
 
 def _names(entry: Named, asker: Principal) -> tuple[Truth, Truth]:
     """Return whether a Principal entry names the asker itself, and whether it names the asker's account."""
+    direct: Truth = False
     match entry.type, asker.kind:
         case "*", _:  # services too: "aws:PrincipalIsAWSService" is documented to exempt them from such a Deny
-            return True, False
+            direct = True
         case "AWS", "iam":
             return _names_identity(entry.value, asker)
         case "AWS", "anonymous":  # "All principals": for anonymous users "*" and {"AWS": "*"} are equivalent
-            return entry.value == "*", False
+            direct = entry.value == "*"
         case "AWS", _ if entry.value == "*":
-            return 'whether {"AWS": "*"} covers AWS services is not documented', False
+            direct = 'whether {"AWS": "*"} covers AWS services is not documented'
         case "Service", "service":
-            return "its service is a wildcard" if "*" in entry.value else entry.value == asker.name, False
+            direct = "its service is a wildcard" if "*" in entry.value else entry.value == asker.name
         case (("Federated" | "CanonicalUser"), "iam"):
-            return f"whether a {entry.type} principal is the asker can't be told from an ARN", False
-    return False, False
+            direct = f"whether a {entry.type} principal is the asker can't be told from an ARN"
+    return direct, False
 
 
 def _names_identity(value: str, asker: Principal) -> tuple[Truth, Truth]:
     """Return whether an `AWS` entry names an IAM identity itself, and whether it names the account.
 
-    "Principal": an account ARN and an account id delegate alike, and stand for the root user too ("Creating a key
-    policy"); a role's ARN covers its sessions; a wildcard can't be part of a name or ARN; a unique id is what remains
-    of a deleted identity. "NotPrincipal": to deny an account is to deny every identity in it.
+    "Principal": an account's ARN and its id delegate alike, and stand for the root user too ("Creating a key policy").
+    "NotPrincipal": to deny an account is to deny every identity in it.
     """
-    partition, kind, *names = asker.name.split(":")[1], *asker.path
-    if value in ("*", asker.name):
+    account = value in {asker.account, f"arn:{asker.partition}:iam::{asker.account}:root"}
+    if value in {"*", asker.name} or (account and asker.path == ["root"]):
         return True, False
-    if value in (asker.account, f"arn:{partition}:iam::{asker.account}:root"):
-        return (True, False) if kind == "root" else (False, True)
-    if _UNIQUE_ID.fullmatch(value) or re.fullmatch("[0-9]{12}", value):
-        return False, False
+    return (False, True) if account else (_names_role_of(value, asker), False)
+
+
+def _names_role_of(value: str, asker: Principal) -> Truth:
+    """Return whether an `AWS` entry, not the asker's own ARN, covers the asker: a role's ARN covers its sessions.
+
+    "Principal": a wildcard can't be part of a name or ARN; a unique id is what remains of a deleted identity.
+    """
     found = _IAM_ARN.fullmatch(value)
     if not found:
         parts = value.split(":")
-        other = len(parts) > 4 and not _glob(_plain(parts[4]), asker.account)
-        return False if other else f"the principal {value!r} can't be read", False
-    if (found[1], found[2]) != (partition, asker.account):
-        return False, False
-    match kind, found[3]:
-        case "assumed-role", "role":  # role names are unique in an account, and a session's ARN lacks the path
-            return found[4].split("/")[-1] == names[0], False
-        case "role", "assumed-role" if found[4].split("/")[0] == names[-1]:
-            return "the principal is one session of the role", False
-        case "federated-user", "user":
-            return "whose federated session it is can't be told from the ARN", False
-    return False, False
+        elsewhere = len(parts) > 4 and not _glob(_plain(parts[4]), asker.account)
+        return False if elsewhere or _ID.fullmatch(value) else f"the principal {value!r} can't be read"
+    if (found[1], found[2]) != (asker.partition, asker.account):
+        return False
+    match asker.path, found[3]:
+        case ["assumed-role", name, _], "role":  # role names are unique in an account; a session's ARN lacks the path
+            return found[4].split("/")[-1] == name
+        case ["role", *_, name], "assumed-role" if found[4].split("/")[0] == name:
+            return "its principal is one session of the role"
+        case ["federated-user", *_], "user":
+            return "whose federated session it is can't be told from the ARN"
+    return False
 
 
 def _holds(condition: Condition, context: _Context, resolve: _Resolve) -> Truth:
@@ -489,12 +499,10 @@ def _holds(condition: Condition, context: _Context, resolve: _Resolve) -> Truth:
         return f"the value of {condition.key} is not known"
     if condition.operator == "Null":
         values = ("false" if any(values) else "true",)
-    elif not values and name != base:
-        return True
     elif quantifier and not any(values):
-        return quantifier == "ForAllValues"
+        return quantifier == "ForAllValues" or (not values and name != base)
     elif not values:
-        return negated
+        return negated or name != base
     found = [_any(_decide(test, wanted, actual, resolve) for wanted in condition.values) for actual in values]
     truths = [_not(truth) for truth in found] if negated else found
     if quantifier:
@@ -549,11 +557,11 @@ def _glob(pattern: str, text: str, flags: re.RegexFlag = re.NOFLAG) -> bool:
     is ever tried twice, whatever the pattern.
     """
     pieces = [""]
-    for token in re.findall(r"\\.|.", pattern, re.DOTALL):
-        if token == "*":
+    for char in re.findall(r"\\.|.", pattern, re.DOTALL):
+        if char == "*":
             pieces.append("")
         else:
-            pieces[-1] += "." if token == "?" else re.escape(token[-1])
+            pieces[-1] += "." if char == "?" else re.escape(char[-1])
     first, *rest = pieces
     tail = "".join(f"(?>.*?{piece})" for piece in rest[:-1] if piece) + f".*{rest[-1]}" if rest else ""
     return re.fullmatch(first + tail, text, flags | re.DOTALL) is not None
@@ -581,7 +589,7 @@ def _compared(parse: Callable[[str], Any], compare: Callable[[Any, Any], bool]) 
 def _in_network(wanted: str, actual: str, _: _Resolve) -> bool:
     if ":" in wanted and "/" not in wanted:
         raise ValueError(f"{wanted!r} has no prefix length")  # the page's default, /32, is meant for IPv4
-    return ipaddress.ip_address(actual) in ipaddress.ip_network(wanted, strict=False)
+    return ipaddress.ip_address(actual) in ipaddress.ip_network(wanted)
 
 
 def _boolean(text: str) -> bool:

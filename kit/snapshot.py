@@ -182,10 +182,8 @@ def why_no_rotation(metadata: Mapping[str, Json]) -> str:
     """Return why a key can't rotate automatically, as a full sentence, or an empty string where it can.
 
     Source: KMS developer guide, "Rotate AWS KMS keys": only symmetric encryption keys whose material KMS made; asymmetric
-    and HMAC keys, imported material and custom key stores can't, and AWS managed keys are AWS's to rotate.
+    and HMAC keys, imported material and custom key stores can't. AWS rotates its own managed keys every year.
     """
-    if metadata.get("KeyManager") != "CUSTOMER":
-        return "The rotation of an AWS managed key is not in the customer's hands."
     if metadata.get("KeySpec") != "SYMMETRIC_DEFAULT":
         return f"A key of specification {metadata.get('KeySpec')} can't rotate automatically."
     if metadata.get("Origin") != "AWS_KMS":

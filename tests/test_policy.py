@@ -1,5 +1,6 @@
 """The policy evaluator against policies that AWS documents, and against the rules of the policy language."""
 
+import contextlib
 import json
 import random
 from collections.abc import Iterable
@@ -275,7 +276,9 @@ def test_an_evaluation_names_what_decided(
 ) -> None:
     found = evaluate(policy(*rules), ask(who))
     assert (found.statements, found.explicit) == (statements, explicit)
-    assert words in found.reason and who in found.reason and found.reason.endswith(".")
+    assert words in found.reason
+    assert who in found.reason
+    assert found.reason.endswith(".")
 
 
 ALLOW, DENY, DELEGATE = statement(), statement("Deny"), statement(Principal={"AWS": ROOT})
@@ -298,6 +301,7 @@ MAYBE_ALLOW, MAYBE_DENY, MAYBE_DELEGATE = (s | {"Condition": {"Foo": {"k": "v"}}
         pytest.param([DELEGATE, MAYBE_DENY], UNKNOWN, id="unknown-deny-of-delegation"),
         pytest.param([ALLOW, MAYBE_DENY, DENY], DENIED, id="sure-deny-among-unknown"),
         pytest.param([MAYBE_DENY], DENIED, id="denied-either-way"),
+        pytest.param([MAYBE_DENY | {"Principal": {"AWS": ROOT}}], DENIED, id="unknown-deny-is-no-delegation"),
         pytest.param([ALLOW, MAYBE_DENY | {"Action": "kms:Encrypt"}], ALLOWED, id="unknown-and-false-deny"),
         pytest.param([MAYBE_ALLOW | {"Action": "kms:Encrypt"}], DENIED, id="unknown-and-false-allow"),
     ],
@@ -333,6 +337,7 @@ def test_statements_together(rules: list[dict[str, Any]], expected: Decision) ->
         pytest.param({"AWS": READER.replace("role/", "role/gxp/")}, SESSION, ALLOWED, id="session-by-role-with-path"),
         pytest.param({"AWS": READER + "2"}, SESSION, DENIED, id="session-of-other-role"),
         pytest.param({"AWS": READER.replace(ACCOUNT, FOREIGN)}, SESSION, DENIED, id="session-by-foreign-role"),
+        pytest.param({"AWS": READER.replace("arn:aws:", "arn:aws-cn:")}, SESSION, DENIED, id="session-elsewhere"),
         pytest.param({"AWS": SESSION}, SESSION, ALLOWED, id="session-by-session"),
         pytest.param({"AWS": SESSION}, SESSION + "2", DENIED, id="other-session"),
         pytest.param({"AWS": SESSION}, READER, UNKNOWN, id="one-session-of-role"),
@@ -440,6 +445,7 @@ def test_an_asker_must_be_an_identity(arn: str) -> None:
         pytest.param({"Action": "kms:Decrypt?"}, DENIED, id="question-mark-needs-one"),
         pytest.param({"Action": "s3:*"}, DENIED, id="other-service"),
         pytest.param({"Action": "kms.Decrypt"}, DENIED, id="dot-is-literal"),
+        pytest.param({"Action": "kms:\\Decrypt"}, DENIED, id="backslash-is-literal"),
         pytest.param({"Action": []}, DENIED, id="empty"),
         pytest.param({"Action": None, "NotAction": "kms:Encrypt"}, ALLOWED, id="not-action-other"),
         pytest.param({"Action": None, "NotAction": ["kms:encrypt", "kms:DECRYPT"]}, DENIED, id="not-action-named"),
@@ -508,7 +514,7 @@ def test_an_object_key_may_hold_colons() -> None:
         ("StringLike", "a.c", "abc", DENIED),
         ("StringLike", r"a\*", r"a\b", ALLOWED),
         ("StringLike", r"a\*", "a*", DENIED),
-        ("StringLike", "a*\n*c", "a\nc", ALLOWED),
+        ("StringLike", "a*c", "a\nc", ALLOWED),
         ("StringNotLike", "a*", "ab", DENIED),
         ("StringNotLike", "b*", "ab", ALLOWED),
         ("NumericEquals", "10", "10.0", ALLOWED),
@@ -538,13 +544,14 @@ def test_an_object_key_may_hold_colons() -> None:
         ("Bool", "yes", "true", UNKNOWN),
         ("BinaryEquals", "QmluYXJ5", "QmluYXJ5", ALLOWED),
         ("BinaryEquals", "QmluYXJ5", "QmluYXJ6", DENIED),
-        ("BinaryEquals", "not base64", "QmluYXJ5", UNKNOWN),
+        ("BinaryEquals", "Qmlu YXJ5", "QmluYXJ5", UNKNOWN),
         ("IpAddress", "203.0.113.0/24", "203.0.113.9", ALLOWED),
         ("IpAddress", "203.0.113.0/24", "203.0.114.9", DENIED),
         ("IpAddress", "203.0.113.9", "203.0.113.9", ALLOWED),
         ("IpAddress", "2001:DB8:1234:5678::/64", "2001:db8:1234:5678::1", ALLOWED),
         ("IpAddress", "203.0.113.0/24", "2001:db8::1", DENIED),
         ("IpAddress", "2001:db8::1", "2001:db8::1", UNKNOWN),
+        ("IpAddress", "203.0.113.9/24", "203.0.113.1", UNKNOWN),
         ("IpAddress", "nowhere", "203.0.113.9", UNKNOWN),
         ("NotIpAddress", "203.0.113.0/24", "203.0.113.9", DENIED),
         ("NotIpAddress", "203.0.113.0/24", "203.0.114.9", ALLOWED),
@@ -578,6 +585,8 @@ def test_an_object_key_may_hold_colons() -> None:
         ("ForAnyValue:StringEquals", "a", [], DENIED),
         ("ForAnyValue:StringEquals", "", "", DENIED),
         ("ForAnyValue:StringNotEquals", "a", [], DENIED),
+        ("ForAnyValue:StringEqualsIfExists", "a", [], ALLOWED),
+        ("ForAnyValue:StringEqualsIfExists", "a", "", DENIED),
         ("ForAnyValue:NumericLessThan", "10", ["x", "9"], ALLOWED),
         ("ForAllValues:NumericLessThan", "10", ["x", "9"], UNKNOWN),
         ("ForAllValues:NumericLessThan", "10", ["x", "11"], DENIED),
@@ -691,6 +700,12 @@ def test_a_condition_on_the_identity_is_never_judged_as_absent() -> None:
     assert decide(allow, given_by_caller) is DENIED
 
 
+def test_who_is_anonymous_has_the_account_anonymous() -> None:
+    assert (
+        decide(statement(Condition={"StringEquals": {"aws:PrincipalAccount": "anonymous"}}), ask(ANONYMOUS)) is ALLOWED
+    )
+
+
 @pytest.mark.parametrize("who", [CLOUDTRAIL, ANONYMOUS, Principal.role(BOB)], ids=lambda who: who.kind)
 def test_only_a_service_is_a_service(who: Principal) -> None:
     rule = statement(Condition={"Bool": {"aws:PrincipalIsAWSService": "true"}})
@@ -738,6 +753,7 @@ def test_wildcards_match_as_defined(pattern: str, text: str) -> None:
         pytest.param("{", id="cut-off"),
         pytest.param("[" * 100_000, id="too-deep"),
         pytest.param("1" * 10_000, id="huge-number"),
+        pytest.param('{"Statement": [{"Condition": {"NumericEquals": {"k": NaN}}}]}', id="not-a-number"),
         pytest.param("[]", id="list"),
         pytest.param('"Statement"', id="string"),
         pytest.param("{}", id="no-statement"),
@@ -874,7 +890,7 @@ requests = st.builds(
     st.just(KEY),
     st.dictionaries(keys, st.sampled_from(["true", "false", TRAIL, None, ("a", TRAIL)])),
 )
-moderately = settings(max_examples=120, deadline=None)
+moderately = settings(max_examples=80, deadline=None)
 
 
 def result(rules: list[dict[str, Any]], request: Request) -> Evaluation:
@@ -894,24 +910,23 @@ def test_the_order_of_statements_never_matters(
 @moderately
 @given(bodies, requests, statements)
 def test_an_added_allow_never_takes_away(rules: list[dict[str, Any]], request: Request, added: dict[str, Any]) -> None:
-    rank = [DENIED, UNKNOWN, DELEGATED, ALLOWED]
     before, after = decide(rules, request), decide([*rules, added | {"Effect": "Allow"}], request)
-    assert after is ALLOWED if before is ALLOWED else after is not DENIED or before is DENIED
-    assert before is not DELEGATED or rank.index(after) >= rank.index(UNKNOWN)
+    kept = {ALLOWED: {ALLOWED}, DELEGATED: {DELEGATED, ALLOWED, UNKNOWN}, UNKNOWN: {UNKNOWN, DELEGATED, ALLOWED}}
+    assert after in kept.get(before, set(Decision))
 
 
 @moderately
 @given(bodies, requests)
 def test_an_added_deny_that_matches_always_denies(rules: list[dict[str, Any]], request: Request) -> None:
     found = result([*rules, DENY], request)
-    assert found.decision is DENIED and found.explicit
+    assert (found.decision, found.explicit) == (DENIED, True)
 
 
 @moderately
 @given(bodies, requests, statements)
 def test_an_added_deny_never_gives(rules: list[dict[str, Any]], request: Request, added: dict[str, Any]) -> None:
     before, after = decide(rules, request), decide([*rules, added | {"Effect": "Deny"}], request)
-    assert after in (before, DENIED, UNKNOWN) and (before is not DENIED or after is DENIED)
+    assert after in ({DENIED} if before is DENIED else {before, DENIED, UNKNOWN})
 
 
 @moderately
@@ -987,7 +1002,7 @@ wild = st.dictionaries(elements, values | blocks | who, max_size=6)
 near = statements.flatmap(lambda body: blocks.map(lambda block: body | {"Condition": block}))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(st.one_of(values, st.fixed_dictionaries({"Statement": st.lists(wild | near, max_size=3)})), requests, scalars)
 def test_any_json_is_refused_or_judged(document: Any, request: Request, actual: Any) -> None:
     try:
@@ -1002,7 +1017,5 @@ def test_any_json_is_refused_or_judged(document: Any, request: Request, actual: 
 
 @given(st.text(max_size=30))
 def test_any_text_is_refused_or_read(text: str) -> None:
-    try:
-        Policy.parse(text)
-    except PolicyError as error:
-        assert error.message
+    with contextlib.suppress(PolicyError):
+        assert Policy.parse(text).statements

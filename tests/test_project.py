@@ -63,6 +63,17 @@ def files(root: Path) -> list[Path]:
     return [path for name in listing.split("\0") if name and (path := root / name).is_file()]
 
 
+@pytest.fixture(scope="session")
+def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """The name of every file in the wheel, built from this folder."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+    subprocess.run(command, cwd=root, check=True, capture_output=True)
+    (built,) = folder.glob("trailkit-*.whl")
+    with zipfile.ZipFile(built) as archive:
+        return set(archive.namelist())
+
+
 def by_name(lines: list[str]) -> dict[str, Requirement]:
     requirements = [Requirement(line) for line in lines]
     return {canonicalize_name(requirement.name): requirement for requirement in requirements}
@@ -152,24 +163,15 @@ class TestVersion:
 
 
 class TestWheel:
-    @pytest.fixture(scope="class")
-    def contents(self, root: Path, tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-        folder = tmp_path_factory.mktemp("wheel")
-        command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
-        subprocess.run(command, cwd=root, check=True, capture_output=True)
-        (wheel,) = folder.glob("trailkit-*.whl")
-        with zipfile.ZipFile(wheel) as archive:
-            return set(archive.namelist())
-
-    def test_every_file_of_the_package_is_in_the_wheel(self, root: Path, files: list[Path], contents: set[str]) -> None:
-        assert {name for path in files if (name := path.relative_to(root).as_posix()).startswith("kit/")} <= contents
+    def test_every_file_of_the_package_is_in_the_wheel(self, root: Path, files: list[Path], wheel: set[str]) -> None:
+        assert {name for path in files if (name := path.relative_to(root).as_posix()).startswith("kit/")} <= wheel
 
     @pytest.mark.parametrize("folder", ["notebooks", "parameters"])
-    def test_an_installed_kit_finds_notebooks_and_parameters(self, root: Path, contents: set[str], folder: str) -> None:
-        assert {f"kit/_data/{folder}/{path.name}" for path in (root / folder).iterdir() if path.is_file()} <= contents
+    def test_an_installed_kit_finds_notebooks_and_parameters(self, root: Path, wheel: set[str], folder: str) -> None:
+        assert {f"kit/_data/{folder}/{path.name}" for path in (root / folder).iterdir() if path.is_file()} <= wheel
 
-    def test_the_licence_goes_with_it(self, contents: set[str]) -> None:
-        assert [name for name in contents if name.endswith(".dist-info/licenses/LICENSE")]
+    def test_the_licence_goes_with_it(self, wheel: set[str]) -> None:
+        assert [name for name in wheel if name.endswith(".dist-info/licenses/LICENSE")]
 
 
 class TestFiles:

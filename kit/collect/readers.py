@@ -54,7 +54,8 @@ class Readers:
     """Reads AWS as the roles that a run names; every answer goes through `ask`, and so into the evidence.
 
     `role_arns` maps an account to the role that reads what lives there; other accounts are read with the credentials
-    the run was started with, or with `role_arn` where given. Safe to use from several threads.
+    the run was started with, or with `role_arn` where given. A call is tried up to `attempts` times where AWS throttles or does not answer. Safe to use
+    from several threads.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Readers:
         role_arn: str | None = None,
         role_arns: Mapping[str, str] | None = None,
         credentials: Mapping[str, str] | None = None,
+        attempts: int = ATTEMPTS,
     ) -> None:
         self._recorder = recorder
         self._endpoint_url = endpoint_url
@@ -73,6 +75,7 @@ class Readers:
         self._role_arn = role_arn
         self._role_arns = dict(role_arns or {})
         self._credentials = dict(credentials or {})
+        self._attempts = attempts
         self._lock = threading.RLock()
         self._sessions: dict[str, boto3.Session | Absence] = {}
         self._clients: dict[tuple[str, str, str], Any] = {}
@@ -143,7 +146,7 @@ class Readers:
         config = Config(
             connect_timeout=CONNECT_TIMEOUT_S,
             read_timeout=READ_TIMEOUT_S,
-            retries={"mode": "adaptive", "total_max_attempts": ATTEMPTS},
+            retries={"mode": "adaptive", "total_max_attempts": self._attempts},
             max_pool_connections=16,
             s3={"addressing_style": "path" if self._endpoint_url else "auto"},
         )

@@ -24,26 +24,26 @@ _ROW = 0.27
 _TEXT = 8.0
 _MOST_ROWS = 60
 _INK, _SOFT, _HAIR = "#1a1f26", "#515a66", "#d9dde3"
-_STYLE = {"svg.hashsalt": "trailkit", "svg.fonttype": "none", "font.family": "DejaVu Sans", "hatch.linewidth": 0.5}
+# Letters stay letters: a reader can search them, and a page of paths would take the PDF seconds.
+_STYLE = {"svg.hashsalt": "trailkit", "svg.fonttype": "none", "font.family": ["DejaVu Sans"]}
 _NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 
 
 class _Look(NamedTuple):
-    """Fill, edge, text colour, hatch and line of a cell: they differ in lightness and pattern, not in hue alone."""
+    """Fill, edge, text colour and line of a cell: they differ in lightness and outline, not in hue alone."""
 
     fill: str
     edge: str
     text: str
-    hatch: str = ""
     line: str = "-"
 
 
 _LOOKS = {
     "pass": _Look("#d6ebe2", "#0b5f3c", "#0b4a30"),
     "fail": _Look("#a3161c", "#6d0d12", "#ffffff"),
-    "open": _Look("#fbeccb", "#7a4b00", "#5c3900", "////", "--"),
+    "open": _Look("#fbeccb", "#7a4b00", "#5c3900", "--"),
     "na": _Look("#ffffff", "#8a919c", "#515a66"),
-    "none": _Look("#ffffff", "#8a919c", "#515a66", "....", ":"),
+    "none": _Look("#ffffff", "#8a919c", "#515a66", ":"),
 }
 _WORST_FIRST = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NOT_EXECUTED, Verdict.PASS, Verdict.NOT_APPLICABLE)
 
@@ -196,9 +196,6 @@ def _cell(axes: Any, x: float, y: float, width: float, style: str, height: float
         axes.add_patch(box)
         return
     axes.add_patch(Rectangle((x, y), width, height, **shape))
-    if look.hatch:
-        quiet = {"facecolor": "none", "edgecolor": look.edge, "linewidth": 0, "alpha": 0.35}
-        axes.add_patch(Rectangle((x, y), width, height, hatch=look.hatch, **quiet))
 
 
 def _legend(axes: Any, y: float, entries: Sequence[tuple[str, str]]) -> None:

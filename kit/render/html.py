@@ -93,7 +93,7 @@ class _Page:
                 code_cells += 1
                 ran = cell.get("execution_count")
                 name = f"Code of step {code_cells}" + ("" if ran is not None else ", never run")
-                yield Markup('<details class="tk-code"><summary>{}</summary><pre>{}</pre></details>\n').format(
+                yield Markup('<!--screen--><details class="tk-code"><summary>{}</summary><pre>{}</pre></details><!--/screen-->\n').format(
                     name, cut(source(cell), "the notebook", _FOREIGN)
                 )
             self.contents += [(heading, []) for heading in prose.headings[seen:] if heading.level == 2]

@@ -261,11 +261,17 @@ def create_key(call: Call) -> Answer | dict[str, Any]:
 
 
 def resolve_key(call: Call) -> Answer | dict[str, Any]:
-    """Turn a key ARN into the id that moto wants, and refuse ARNs of elsewhere as KMS does [KMS: KeyId]."""
-    member = "TargetKeyId" if "TargetKeyId" in call.parameters else "KeyId"
-    given = call.parameters.get(member)
+    """Turn a key ARN into the id that moto wants, and refuse ARNs of elsewhere as KMS does [KMS: KeyId].
+
+    The name of a key policy is `default` where it is left out; moto wants it named [GetKeyPolicy, PutKeyPolicy].
+    """
+    parameters = dict(call.parameters)
+    if call.operation.endswith("KeyPolicy"):
+        parameters.setdefault("PolicyName", "default")
+    member = "TargetKeyId" if "TargetKeyId" in parameters else "KeyId"
+    given = parameters.get(member)
     if not isinstance(given, str):
-        return dict(call.parameters)
+        return parameters
     if given.startswith("arn:"):
         region, account, resource = (given.split(":", 5) + [""] * 6)[3:6]
         if region != call.region:
@@ -278,7 +284,7 @@ def resolve_key(call: Call) -> Answer | dict[str, Any]:
     if not given.startswith("alias/") and given not in kms_backends[ACCOUNT][call.region].keys:
         arn = f"arn:aws:kms:{call.region}:{ACCOUNT}:key/{given}"
         return error(call, 400, "NotFoundException", f"Key '{arn}' does not exist")
-    return {**call.parameters, member: given}
+    return parameters | {member: given}
 
 
 @corrects("kms", "DescribeKey")
@@ -386,12 +392,15 @@ def request_payment(call: Call, _: Rules) -> Answer:
 
 
 def mend_s3(call: Call, answer: Answer) -> Answer:
-    """Leave out retention years that were never set, and show SSE-S3 where moto says there is no encryption.
+    """Leave out retention years that were never set, name a document as AWS names it, and show SSE-S3 where moto says
+    there is no encryption.
 
     Every bucket has at least SSE-S3 since January 2023 [S3 user guide: default encryption FAQ].
     """
     if call.operation == "GetObjectLockConfiguration":
         answer.body = answer.body.replace(b"<Years>0</Years>", b"").replace(b"<Days>0</Days>", b"")
+    if call.operation == "GetBucketVersioning":
+        answer.body = answer.body.replace(b"GetBucketVersioningResponse", b"VersioningConfiguration")
     if call.operation != "GetBucketEncryption" or b"ServerSideEncryptionConfigurationNotFoundError" not in answer.body:
         return answer
     applied = "ApplyServerSideEncryptionByDefault"

@@ -194,7 +194,7 @@ def query_answer(call: Call, result: str) -> Answer:
 def error(call: Call, status: int, code: str, message: str) -> Answer:
     """Return an error as the service's own protocol spells it, `status` being that of an XML service."""
     if call.service in ("kms", "cloudtrail"):
-        return json_answer({"__type": code, "message": message}, 400)
+        return json_answer({"__type": code, "message": message}, 500 if status == 500 else 400)
     named = f"<Code>{code}</Code><Message>{escape(message)}</Message>"
     if call.service == "s3":
         return xml_answer(f"<Error>{named}<RequestId>{s3_id(call)}</RequestId></Error>", status)

@@ -62,6 +62,11 @@ class Sandbox:
         """The variables under which boto3 talks to this sandbox as it would to AWS; the endpoint is a parameter."""
         return dict(ENVIRONMENT)
 
+    @property
+    def running(self) -> bool:
+        """Whether the child is there."""
+        return self._process is not None and self._process.poll() is None
+
     def __enter__(self) -> "Sandbox":
         self.start()
         return self

@@ -96,7 +96,7 @@ def _spelled(call: Call, answer: Answer) -> Answer:
         return answer
     if call.service == "s3":
         answer = additions.mend_s3(call, answer)
-    if b"<Error" in answer.body:
+    if answer.status >= 400:
         named = s3_id(call) if call.service in ("s3", "s3control") else call.request_id
         answer.body = _XML_ID.sub(rb"<\1>" + named.encode() + b"<", answer.body)
     return answer
