@@ -104,5 +104,5 @@ def _protocol(data: dict[str, Any]) -> Protocol:
         case_id: TestCase(id=case_id, clauses=tuple(Clause(**clause) for clause in case.pop("clauses")), **case)
         for case_id, case in data.pop("test_cases").items()
     }
-    lists = {name: tuple(data.pop(name)) for name in ("scope", "exclusions", "limitations")}
-    return Protocol(**data, **lists, test_cases=cases)
+    data |= {name: tuple(data[name]) for name in ("scope", "exclusions", "limitations")}
+    return Protocol(**data, test_cases=cases)

@@ -78,14 +78,20 @@ class RunParameters(Section):
         return self.target == "sandbox"
 
     @property
-    def account(self) -> Target | None:
-        """The AWS account to qualify; `None` for the embedded account."""
-        return self.target if isinstance(self.target, Target) else None
-
-    @property
     def demonstration(self) -> bool:
         """Whether the run can't be GxP evidence: an embedded account, a custom endpoint, or a sandbox environment."""
         return _is_simulated(self.target) or self.execution.environment == "sandbox"
+
+    @property
+    def account(self) -> Target:
+        """The account under test and how it is reached.
+
+        Raises:
+            ParameterError: it is the embedded account, which has no address until it is started.
+        """
+        if isinstance(self.target, str):
+            raise ParameterError("the embedded account is not started", "begin the run again")
+        return self.target
 
     @classmethod
     def load(cls, mapping: object) -> Self:

@@ -58,7 +58,8 @@ class TestAccepted:
     def test_nothing_given_is_the_embedded_account_as_a_demonstration(self) -> None:
         parameters = RunParameters.load({})
         assert parameters.sandbox
-        assert parameters.account is None
+        with pytest.raises(ParameterError, match="not started"):
+            _ = parameters.account
         assert parameters.demonstration
         assert parameters.execution.environment == "sandbox"
         assert parameters.window.hours == 24

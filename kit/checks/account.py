@@ -15,7 +15,7 @@ def iq_01(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
 
     The bound is held against the worst case: AWS's `Date` has whole seconds, and the answer took its time.
     """
-    account, bound = parameters.target.account_id, parameters.expected.max_clock_skew_seconds
+    account, bound = parameters.account.account_id, parameters.expected.max_clock_skew_seconds
     judgement = Judgement("IQ-01", f"arn:aws:iam::{account}:root")
     judgement.rest_on(snapshot.caller.evidence)
     caller = snapshot.caller.value
@@ -58,7 +58,7 @@ def iq_02(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
     """The expected trail exists, or, where none is named, at least one; shadows of a trail are not counted."""
     wanted = parameters.expected.trail_arn
     found = [trail.arn for trail in snapshot.trails]
-    judgement = Judgement("IQ-02", wanted or f"arn:aws:iam::{parameters.target.account_id}:root")
+    judgement = Judgement("IQ-02", wanted or f"arn:aws:iam::{parameters.account.account_id}:root")
     for answer in snapshot.regions.values():
         judgement.rest_on(answer.evidence)
     silent = [answer.why for answer in snapshot.regions.values() if answer.value is None]
@@ -92,7 +92,7 @@ def iq_11(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
     A trail that is stopped and lacks either delivers nothing and is reported as an observation. Nothing is concluded
     unless every enabled Region was asked.
     """
-    judgement = Judgement("IQ-11", f"arn:aws:iam::{parameters.target.account_id}:root")
+    judgement = Judgement("IQ-11", f"arn:aws:iam::{parameters.account.account_id}:root")
     _judge_regions(judgement, snapshot)
     if not snapshot.trails:
         judgement.doubt("trails", "at least one", "There is no trail to judge; see IQ-02.", [])

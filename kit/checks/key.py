@@ -237,7 +237,7 @@ def _judge_grants(judgement: Judgement, key: Key, trail: Trail, parameters: RunP
 def _judge_accounts(
     judgement: Judgement, name: str, accounts: list[str], trail: Trail, parameters: RunParameters
 ) -> None:
-    own = {judgement.resource.split(":")[4], trail.account, parameters.target.account_id}
+    own = {judgement.resource.split(":")[4], trail.account, parameters.account.account_id}
     named = sorted(own | set(parameters.expected.decrypt_accounts))
     foreign = sorted(set(accounts) - set(named))
     sentence = f"{name}: {', '.join(foreign)}, which expected.decrypt_accounts does not name."

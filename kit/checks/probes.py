@@ -30,7 +30,7 @@ class Places:
     @classmethod
     def of(cls, trail: Trail, parameters: RunParameters) -> "Places":
         """Return the places of a trail; the stranger's account differs from every account of the run."""
-        known = {trail.account, parameters.target.account_id, *parameters.expected.decrypt_accounts}
+        known = {trail.account, parameters.account.account_id, *parameters.expected.decrypt_accounts}
         stranger = next(digit * 12 for digit in "9876543210" if digit * 12 not in known)
         return cls(trail.arn.split(":")[1], trail.arn, trail.account, trail.home_region, stranger)
 

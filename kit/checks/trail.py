@@ -15,7 +15,7 @@ def each_trail(
     findings = [judge(trail, Judgement(test_case, trail.arn)) for trail in snapshot.trails if trail.judged]
     if findings:
         return findings
-    judgement = Judgement(test_case, parameters.expected.trail_arn or f"account {parameters.target.account_id}")
+    judgement = Judgement(test_case, parameters.expected.trail_arn or f"account {parameters.account.account_id}")
     silent = [answer.why for answer in snapshot.regions.values() if answer.value is None]
     judgement.doubt("trail", "a trail to judge", " ".join(["There is no trail to judge; see IQ-02.", *silent[:1]]))
     return [judgement.finding("")]

@@ -11,7 +11,7 @@ from kit.snapshot import Answer, Bucket
 
 T = TypeVar("T")
 
-_LEGACY_LOCATIONS = {None: "us-east-1", "": "us-east-1", "EU": "eu-west-1"}
+_LEGACY_LOCATIONS = {"": "us-east-1", "EU": "eu-west-1"}
 
 
 def collect_bucket(readers: Readers, name: str, region: str, account: str) -> Bucket:
@@ -55,5 +55,5 @@ def collect_bucket(readers: Readers, name: str, region: str, account: str) -> Bu
 
 
 def _location(response: Mapping[str, Json]) -> str:
-    constraint = response.get("LocationConstraint")
+    constraint = response.get("LocationConstraint") or ""
     return _LEGACY_LOCATIONS.get(constraint, constraint)

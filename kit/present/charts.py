@@ -22,7 +22,7 @@ from kit.present.words import MET, VERDICTS
 _WIDTH = 7.1  # inches: the text width of an A4 page, so that a chart is printed at the size it was drawn
 _ROW = 0.27
 _TEXT = 8.0
-_MOST_ROWS = 60
+_MOST_ROWS, _MOST_COLUMNS = 60, 12
 _INK, _SOFT, _HAIR = "#1a1f26", "#515a66", "#d9dde3"
 # Letters stay letters: a reader can search them, and a page of paths would take the PDF seconds.
 _STYLE = {"svg.hashsalt": "trailkit", "svg.fonttype": "none", "font.family": ["DejaVu Sans"]}
@@ -108,69 +108,60 @@ def controls_by_trail(rows: Iterable[Mapping[str, Any]]) -> Display:
 
 
 def _draw_tiles(rows: Sequence[tuple[str, list[tuple[str, str]]]], left_over: int) -> str:
-    figure, axes = _canvas(max(len(rows), 1) + (1.6 if left_over > 0 else 0.8))
-    start, per_row = 2.35, 6
-    lines = sum(-(-len(cases) // per_row) for _, cases in rows)
-    if lines > len(rows):
-        figure, axes = _canvas(lines + (1.6 if left_over > 0 else 0.8))
-    y = 0.0
-    for name, cases in rows:
-        axes.text(0, y + 0.5, _short(name, 40), va="center", ha="left", fontsize=_TEXT, color=_INK)
+    start, tile, per_row = 2.3, 0.8, 6
+    heights = [max(-(-len(cases) // per_row), 1) for _, cases in rows]
+    figure, axes = _canvas(sum(heights) + (2.1 if left_over > 0 else 1.2))
+    y = 0
+    for (name, cases), height in zip(rows, heights, strict=True):
+        axes.text(0, y + 0.5, _short(name, 38), va="center", ha="left", fontsize=_TEXT, color=_INK)
         for index, (case, verdict) in enumerate(cases):
             sign = VERDICTS[verdict]
-            x = start + (index % per_row) * 0.79
-            line = y + index // per_row
-            _cell(axes, x, line, 0.74, sign.style)
-            label = f"{sign.glyph} {_short(case, 9)}"
-            axes.text(x + 0.37, line + 0.5, label, va="center", ha="center", fontsize=7, color=_LOOKS[sign.style].text)
-        y += max(-(-len(cases) // per_row), 1)
+            x, line = start + (index % per_row) * tile, y + index // per_row
+            _cell(axes, x, line, tile - 0.06, sign.style)
+            _label(axes, x + tile / 2 - 0.03, line, f"{sign.glyph} {_short(case, 9)}", sign.style)
+        y += height
         axes.plot([0, _WIDTH], [y, y], color=_HAIR, linewidth=0.5)
     if left_over > 0:
         axes.text(0, y + 0.6, f"… {left_over} more in the table", va="center", fontsize=_TEXT, color=_SOFT)
-        y += 0.8
-    used = {VERDICTS[verdict] for _, cases in rows for _, verdict in cases}
-    _legend(axes, y + 0.15, [(sign.style, f"{sign.glyph} {sign.word}") for sign in VERDICTS.values() if sign in used])
+    used = {verdict for _, cases in rows for _, verdict in cases}
+    _legend(axes, [(sign.style, f"{sign.glyph} {sign.word}") for name, sign in VERDICTS.items() if name in used])
     return _svg(figure)
 
 
 def _draw_matrix(conditions: list[str], resources: list[str], judged: Mapping[tuple[str, str], bool | None]) -> str:
-    down, across = (conditions, resources) if len(conditions) >= len(resources) else (resources, conditions)
-    shown, columns = down[:_MOST_ROWS], across[:12]
-    top = 0.6 + 0.62 * min(len(columns), 12) if across is conditions or len(columns) > 2 else 0.9 * len(columns) + 0.1
-    figure, axes = _canvas(top + max(len(shown), 1) + (1.9 if len(down) > len(shown) or len(across) > 12 else 0.9))
-    start = 3.9 if down is conditions else 3.2
-    width = min((_WIDTH - start) / max(len(columns), 1), 1.3)
+    upright = len(conditions) >= len(resources)
+    down, across = (conditions, resources) if upright else (resources, conditions)
+    shown, columns = down[:_MOST_ROWS], across[:_MOST_COLUMNS]
+    left_over = len(down) > len(shown) or len(across) > len(columns)
+    # A letter heads each column and a list above says what it stands for: names stay level and whole.
+    top = len(columns) * 0.75 + 1.5
+    figure, axes = _canvas(top + len(shown) + (2.1 if left_over else 1.2))
+    start = 4.0 if upright else 3.2
+    width = min((_WIDTH - start) / max(len(columns), 1), 1.1)
     for index, name in enumerate(columns):
-        # Stepped labels over their columns: long names stay level and whole, however narrow the column.
-        level = (top - 0.35) * (index + 0.4) / max(len(columns), 1)
-        x = start + (index + 0.5) * width
-        axes.plot([x, x], [level + 0.3, top], color=_HAIR, linewidth=0.6)
-        at_right = x > (_WIDTH + start) / 2 or index == len(columns) - 1
-        label = _short(_name(name), 62)
-        axes.text(x + 0.08 if at_right else x, level, label, va="center", ha="right" if at_right else "center",
-                  fontsize=7, color=_INK)  # fmt: skip
-    group = ""
+        letter, y = _letter(index), index * 0.75 + 0.4
+        axes.text(0, y, letter, va="center", ha="left", fontsize=_TEXT, color=_INK, fontweight="bold")
+        axes.text(0.3, y, _short(_name(name), 88), va="center", ha="left", fontsize=_TEXT, color=_INK)
+        middle = start + (index + 0.5) * width
+        axes.text(middle, top - 0.4, letter, va="center", ha="center", fontsize=_TEXT, color=_INK, fontweight="bold")
+    axes.plot([0, _WIDTH], [top, top], color=_INK, linewidth=0.8)
     for row, name in enumerate(shown):
         y = top + row
-        if name[:6] != group:
-            axes.plot([0, _WIDTH], [y, y], color=_HAIR, linewidth=0.5)
-            group = name[:6]
-        axes.text(0, y + 0.5, _short(_name(name), 52), va="center", ha="left", fontsize=7.5, color=_INK)
+        axes.text(0, y + 0.5, _short(_name(name), 56 if upright else 44), va="center", ha="left", fontsize=7.5, color=_INK)
         for index, other in enumerate(columns):
-            key = (name, other) if down is conditions else (other, name)
+            key = (name, other) if upright else (other, name)
             x = start + index * width
-            sign = MET[judged[key]] if key in judged else None
-            _cell(axes, x + 0.03, y, width - 0.06, sign.style if sign else "na")
-            word = f"{sign.glyph} {sign.word if sign.style != 'open' else 'open'}" if sign else "not judged"
-            glyph = word if width > 0.75 else word[0] if sign else "·"
-            colour = _LOOKS[sign.style if sign else "na"].text
-            axes.text(x + width / 2, y + 0.5, glyph, va="center", ha="center", fontsize=7, color=colour)
-    y = top + len(shown)
-    if len(down) > len(shown) or len(across) > len(columns):
-        axes.text(0, y + 0.6, "… more in the table", va="center", fontsize=_TEXT, color=_SOFT)
-        y += 0.9
-    _legend(axes, y + 0.15, [("pass", "✓ met"), ("fail", "✗ not met"), ("open", "? could not be judged"),
-                             ("na", "not judged")])  # fmt: skip
+            if key not in judged:
+                axes.text(x + width / 2, y + 0.5, "·", va="center", ha="center", fontsize=_TEXT, color=_SOFT)
+                continue
+            sign = MET[judged[key]]
+            _cell(axes, x + 0.03, y, width - 0.06, sign.style)
+            word = f"{sign.glyph} {'open' if sign.style == 'open' else sign.word}" if width > 0.75 else sign.glyph
+            _label(axes, x + width / 2, y, word, sign.style)
+        axes.plot([0, _WIDTH], [y + 1, y + 1], color=_HAIR, linewidth=0.5)
+    if left_over:
+        axes.text(0, top + len(shown) + 0.6, "… more in the table", va="center", fontsize=_TEXT, color=_SOFT)
+    _legend(axes, [("pass", "✓ met"), ("fail", "✗ not met"), ("open", "? open: could not be judged"), ("", "· not judged")])
     return _svg(figure)
 
 
@@ -191,19 +182,29 @@ def _cell(axes: Any, x: float, y: float, width: float, style: str, height: float
     y += (1 - height) / 2
     if style == "pass":
         # Round corners for what passes, square for what does not: the outline alone tells them apart.
-        box = FancyBboxPatch((x + 0.06, y + 0.06), width - 0.12, height - 0.12, mutation_aspect=1 / _ROW / 4,
-                             boxstyle="round,pad=0.06,rounding_size=0.09", **shape)  # fmt: skip
+        box = FancyBboxPatch((x + 0.08, y + 0.3), width - 0.16, height - 0.6, mutation_aspect=1 / _ROW,
+                             boxstyle="round,pad=0.08,rounding_size=0.08", **shape)  # fmt: skip
         axes.add_patch(box)
         return
     axes.add_patch(Rectangle((x, y), width, height, **shape))
 
 
-def _legend(axes: Any, y: float, entries: Sequence[tuple[str, str]]) -> None:
-    x = 0.0
+def _label(axes: Any, x: float, y: float, text: str, style: str) -> None:
+    axes.text(x, y + 0.5, text, va="center", ha="center", fontsize=7, color=_LOOKS[style].text)
+
+
+def _legend(axes: Any, entries: Sequence[tuple[str, str]]) -> None:
+    """Write what the cells mean along the foot of the figure."""
+    x, y = 0.0, axes.get_ylim()[0] - 0.9
     for style, label in entries:
-        _cell(axes, x, y + 0.12, 0.2, style, 0.5)
-        axes.text(x + 0.27, y + 0.62, label, va="center", ha="left", fontsize=7, color=_SOFT)
-        x += 0.55 + 0.075 * len(label)
+        if style:
+            _cell(axes, x, y, 0.22, style)
+        axes.text(x + (0.29 if style else 0), y + 0.5, label, va="center", ha="left", fontsize=7, color=_SOFT)
+        x += (0.5 if style else 0.3) + 0.068 * len(label)
+
+
+def _letter(index: int) -> str:
+    return "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[index]
 
 
 def _svg(figure: Figure) -> str:

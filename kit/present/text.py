@@ -10,7 +10,9 @@ import re
 from markupsafe import Markup, escape
 
 LIMIT = 2_000
-"""Characters of one value that are shown; the rest is in the evidence."""
+"""Characters of one value that are shown whole; of a longer one, the beginning, for the rest is in the evidence."""
+
+_BEGINNING = 600
 
 # Categories Cc (but tab and line feed), Cf, Cs, Co, Zl and Zp, soft hyphen, fillers that print as nothing, and
 # non-characters, as fixed ranges: what is shown must not depend on the Unicode tables of one Python version.
@@ -45,9 +47,10 @@ def visible(text: object) -> Markup:
 
 
 def cut(text: str, where: str = "", limit: int = LIMIT) -> Markup:
-    """Return `visible` text of at most `limit` characters; what was cut is counted, and `where` says who has it."""
+    """Return `visible` text; of one longer than `limit` its beginning, its length, and `where` the whole is."""
     if len(text) <= limit:
         return visible(text)
+    limit = min(limit, _BEGINNING) if limit == LIMIT else limit
     rest = f"({len(text):,} characters" + (f"; whole in {where})" if where else ")")
     return Markup('{}<span class="tk-cut">… {}</span>').format(visible(text[:limit]), plain(rest))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from kit.present.text import cut, plain, visible
+from kit.present.text import LIMIT, cut, plain, visible
 
 _NODES = 300
 _DEPTH = 8
@@ -14,12 +14,12 @@ _LONG = 12
 _LOOKS_LIKE_OTHER = re.compile(r"true|false|null|none|-?\d+(\.\d+)?([eE][+-]?\d+)?", re.IGNORECASE)
 
 
-def value(json_value: Any, where: str = "findings.json") -> Markup:
+def value(json_value: Any, where: str = "findings.json", limit: int = LIMIT) -> Markup:
     """Return a JSON value as HTML; long ones fold, very long ones are cut and `where` says who has the whole.
 
     Text that reads like another kind of value is quoted: `"90"` is text, `90` is a number.
     """
-    return _Writer(where).write(json_value, 0)
+    return _Writer(where, limit).write(json_value, 0)
 
 
 def count(number: int, noun: str) -> str:
@@ -27,11 +27,18 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
+def _brief(members: dict[str, Any]) -> bool:
+    """Return whether an object inside another value fits one line: few members, all short scalars."""
+    scalars = all(item is None or isinstance(item, bool | int | float | str) for item in members.values())
+    return scalars and len(members) <= 4 and sum(len(f"{name}{item}") for name, item in members.items()) <= 60
+
+
 class _Writer:
     """Writes one value, with a budget of nodes: a value can't make a record endless."""
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str, limit: int) -> None:
         self.where = where
+        self.limit = limit
         self.left = _NODES
 
     def write(self, item: Any, depth: int) -> Markup:
@@ -51,7 +58,7 @@ class _Writer:
     def _text(self, text: str) -> Markup:
         if not text:
             return Markup('<span class="tk-none">empty text</span>')
-        shown = cut(text, self.where)
+        shown = cut(text, self.where, self.limit)
         return Markup('<bdi>"{}"</bdi>' if _LOOKS_LIKE_OTHER.fullmatch(text) else "<bdi>{}</bdi>").format(shown)
 
     def _list(self, items: list[Any] | tuple[Any, ...], depth: int) -> Markup:
@@ -72,6 +79,8 @@ class _Writer:
             return Markup('<span class="tk-none">empty object</span>')
         if depth >= _DEPTH:
             return self._flat(members)
+        if depth and _brief(members):
+            return self._line(members)
         rows = []
         for index, (name, item) in enumerate(members.items()):
             if self.left <= 0:
@@ -83,6 +92,14 @@ class _Writer:
                 )
             )
         return Markup('<ul class="tk-map">{}</ul>').format(Markup("").join(rows))
+
+    def _line(self, members: dict[str, Any]) -> Markup:
+        self.left -= len(members)
+        parts = [
+            Markup('<span class="tk-key">{}</span> {}').format(visible(name), self.write(item, _DEPTH))
+            for name, item in members.items()
+        ]
+        return Markup("; ").join(parts)
 
     def _fold(self, html: Markup, item: Any, noun: str, depth: int) -> Markup:
         if len(item) <= _LONG or depth:

@@ -78,6 +78,12 @@ class _Page:
         target = (self.run or {}).get("target") or {}
         return str(caller.get("account") or (target.get("account_id") if isinstance(target, Mapping) else "") or "")
 
+    @property
+    def tally(self) -> str:
+        """How many test cases came to each verdict, in words."""
+        given = [step["verdict"] for step in self.steps]
+        return ", ".join(f"{given.count(name)} {sign.word}" for name, sign in VERDICTS.items() if name in given)
+
     def cited_by(self, entry_id: str) -> list[str]:
         """Return the test cases that rest on an entry of the evidence."""
         return self.cited.get(entry_id, [])
@@ -91,11 +97,7 @@ class _Page:
                 yield Markup('<div class="tk-prose">{}</div>').format(prose.html(source(cell)))
             elif cell.get("cell_type") == "code" and source(cell).strip():
                 code_cells += 1
-                ran = cell.get("execution_count")
-                name = f"Code of step {code_cells}" + ("" if ran is not None else ", never run")
-                yield Markup('<!--screen--><details class="tk-code"><summary>{}</summary><pre>{}</pre></details><!--/screen-->\n').format(
-                    name, cut(source(cell), "the notebook", _FOREIGN)
-                )
+                yield _code(cell, code_cells)
             self.contents += [(heading, []) for heading in prose.headings[seen:] if heading.level == 2]
             seen = len(prose.headings)
             for output in outputs(cell):
@@ -233,6 +235,20 @@ def _rest(entry: EvidenceEntry, body: str, shown: str) -> str:
     if len(shown) == len(body):
         return ""
     return f"\n… ({len(body):,} characters; whole in evidence/{entry.path})"
+
+
+def _code(cell: Mapping[str, Any], number: int) -> Markup:
+    """Return the code of a cell: folded and for the screen; of parameters, open and on paper too."""
+    never = "" if cell.get("execution_count") is not None else ", never run"
+    tags = (cell.get("metadata") or {}).get("tags") or []
+    shown = cut(source(cell), "the notebook", _FOREIGN)
+    given = {"parameters": "Parameters as approved", "injected-parameters": "Parameters of this run"}
+    for tag, name in given.items():
+        if tag in tags:
+            return Markup('<p class="tk-label">{}</p><pre>{}</pre>\n').format(name + never, shown)
+    return Markup(
+        '<!--screen--><details class="tk-code"><summary>{}</summary><pre>{}</pre></details><!--/screen-->\n'
+    ).format(f"Code of cell {number}{never}", shown)
 
 
 def _foreign(output: Mapping[str, Any]) -> Markup:
