@@ -14,28 +14,32 @@ Source, by page title: IAM User Guide "Policy evaluation logic", "IAM JSON polic
 "Creating a key policy"; S3 User Guide "Bucket policies".
 """
 
-import base64
-import ipaddress
 import json
-import operator
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple, Self, TypeVar
 
+from kit.conditions import (
+    Condition,
+    Context,
+    Resolve,
+    Truth,
+    all_of,
+    any_of,
+    arn_like,
+    decide,
+    folded,
+    glob,
+    holds,
+    negation,
+    plain,
+    resolver,
+)
 from kit.errors import EvidenceError, ParameterError
 
 _T = TypeVar("_T")
-
-Truth = bool | str
-"""`True`, `False`, or why neither can be said."""
-
-_Context = dict[str, tuple[str, ...] | None]  # keys in lower case; None: AWS sends the key, its value is not known
-_Resolve = Callable[[str, bool], str]  # text of the policy, whether its * and ? are wildcards -> pattern for _glob
-_Test = Callable[[str, str, _Resolve], bool]  # accepted value, actual value; ValueError: undecidable, and why
 
 _ASKER = re.compile(
     r"arn:[a-z-]+:(iam::[0-9]{12}:(root|(user|role)/[^*?]+)"
@@ -43,8 +47,6 @@ _ASKER = re.compile(
 )
 _IAM_ARN = re.compile(r"arn:([a-z-]+):(?:iam|sts)::([^:*?]+):(?:root|([a-z-]+)/([^*?]+))")
 _ID = re.compile(r"[0-9]{12}|A[A-Z]{3}[A-Z0-9]{12,}")  # of an account, or of an identity
-_SPECIAL = re.compile(r"[\\*?]")
-_VARIABLE = re.compile(r"[\\*?]|\$\{(?:([*?$])\}|([^{}',]+)(?:, *'([^']*)')?\})?")
 _ELEMENTS = frozenset(
     ("Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition")
 )
@@ -107,7 +109,7 @@ class Principal:
         return self.name.split(":", 5)[-1].split("/")
 
     @property
-    def context(self) -> _Context:
+    def context(self) -> Context:
         """The condition keys that AWS itself sends for this principal ("AWS global condition context keys").
 
         They hold unless the request says otherwise, so that a condition on the identity is never judged as if the
@@ -115,7 +117,7 @@ class Principal:
         """
         if self.kind == "anonymous":
             return {"aws:principalaccount": ("anonymous",)}
-        keys: _Context = dict.fromkeys(("aws:principalaccount", "aws:principalarn", "aws:principaltype", "aws:userid"))
+        keys: Context = dict.fromkeys(("aws:principalaccount", "aws:principalarn", "aws:principaltype", "aws:userid"))
         keys["aws:principalisawsservice"] = (str(self.kind == "service").lower(),)
         if self.kind == "service":
             return keys | {"aws:principalservicename": (self.name,)}
@@ -155,19 +157,6 @@ class Named(NamedTuple):
         if self.value == "*" and self.type in ("*", "AWS"):
             return "everyone"
         return self.value if self.type in ("AWS", "Service") else f"{self.type} {self.value}"
-
-
-class Condition(NamedTuple):
-    """One operator on one key, with the values it is compared with."""
-
-    operator: str
-    key: str
-    values: tuple[str, ...]
-
-    @property
-    def text(self) -> str:
-        """The condition for a reader."""
-        return f"{self.operator} {self.key}: {' or '.join(self.values) or 'no value'}"
 
 
 @dataclass(frozen=True)
@@ -236,13 +225,13 @@ def evaluate(policy: Policy, request: Request) -> Evaluation:
     ALLOWED and DELEGATED come back only if no Deny can match; DENIED only if a Deny surely matches (`explicit`), or no
     Allow can. Anything else is UNKNOWN, with the statements that can't be judged. Source: "Policy evaluation logic".
     """
-    context = request.principal.context | _folded(request.context)
-    matches = [(s, *_match(s, request, context, _resolver(policy.version, context))) for s in policy.statements]
+    context = request.principal.context | folded(request.context)
+    matches = [(s, *_match(s, request, context, resolver(policy.version, context))) for s in policy.statements]
     # An unreadable Effect counts as both; its problem keeps the match from ever being sure.
-    denies = [(s.label, _any((direct, account))) for s, direct, account in matches if s.effect != "Allow"]
+    denies = [(s.label, any_of((direct, account))) for s, direct, account in matches if s.effect != "Allow"]
     allows = [(s.label, direct) for s, direct, _ in matches if s.effect != "Deny"]
     delegations = [(s.label, account) for s, _, account in matches if s.effect != "Deny"]
-    denied, allowed, delegated = (_any(truth for _, truth in group) for group in (denies, allows, delegations))
+    denied, allowed, delegated = (any_of(truth for _, truth in group) for group in (denies, allows, delegations))
     who, what = request.principal, f"{request.action} on {request.resource}"
     if denied is True:
         labels = _labels(denies)
@@ -270,9 +259,9 @@ def grantees(policy: Policy, action: str, resource: str) -> tuple[Grantee, ...]:
     is listed as not `certain`, so that nobody who may have access is left out.
     """
     found: list[Grantee] = []
-    resolve = _resolver(policy.version, {})
+    resolve = resolver(policy.version, {})
     for s in policy.statements:
-        reach = _all((*s.problems, _acts(s, action), _reaches(s, resource, resolve)))
+        reach = all_of((*s.problems, _acts(s, action), _reaches(s, resource, resolve)))
         if s.effect == "Deny" or reach is False:
             continue
         names = [entry.text for entry in s.principals or ()]
@@ -351,50 +340,27 @@ def _unreadable(problem: str) -> PolicyError:
     return PolicyError(f"the policy can't be read: {problem}", "compare it with the policy that the AWS console shows")
 
 
-def _all(truths: Iterable[Truth]) -> Truth:
-    seen = list(truths)
-    return False if False in seen else next((t for t in seen if t is not True), True)
-
-
-def _any(truths: Iterable[Truth]) -> Truth:
-    seen = list(truths)
-    return True if True in seen else next((t for t in seen if t is not False), False)
-
-
-def _not(truth: Truth) -> Truth:
-    return truth if isinstance(truth, str) else not truth
-
-
-def _decide(test: Callable[..., bool], *values: object) -> Truth:
-    try:
-        return test(*values)
-    except ValueError as error:
-        return str(error)
-
-
 def _labels(group: list[tuple[str, Truth]]) -> tuple[str, ...]:
     return tuple(label for label, truth in group if truth is True)
 
 
-def _match(s: Statement, request: Request, context: _Context, resolve: _Resolve) -> tuple[Truth, Truth]:
+def _match(s: Statement, request: Request, context: Context, resolve: Resolve) -> tuple[Truth, Truth]:
     """Return whether the statement matches the request: naming the asker itself, and only through its account."""
-    conditions = (_holds(condition, context, resolve) for condition in s.conditions)
-    rest = _all((*s.problems, _acts(s, request.action), _reaches(s, request.resource, resolve), *conditions))
+    conditions = (holds(condition, context, resolve) for condition in s.conditions)
+    rest = all_of((*s.problems, _acts(s, request.action), _reaches(s, request.resource, resolve), *conditions))
     direct, account = _who(s, request.principal)
-    return _all((direct, rest)), _all((account, rest))
+    return all_of((direct, rest)), all_of((account, rest))
 
 
 def _acts(s: Statement, action: str) -> Truth:
     """Action: prefix and name are case-insensitive, with wildcards; NotAction is everything but its list."""
-    return _listed(
-        s.actions, s.not_actions, "Action", lambda text: _glob(_plain(text), action, re.IGNORECASE | re.ASCII)
-    )
+    return _listed(s.actions, s.not_actions, "Action", lambda text: glob(plain(text), action, re.IGNORECASE | re.ASCII))
 
 
-def _reaches(s: Statement, resource: str, resolve: _Resolve) -> Truth:
+def _reaches(s: Statement, resource: str, resolve: Resolve) -> Truth:
     """Resource: case-sensitive, with wildcards in each part of the ARN; in a key policy "*" means this key."""
     return _listed(
-        s.resources, s.not_resources, "Resource", lambda text: text == "*" or _arn_like(text, resource, resolve)
+        s.resources, s.not_resources, "Resource", lambda text: text == "*" or arn_like(text, resource, resolve)
     )
 
 
@@ -403,8 +369,8 @@ def _listed(
 ) -> Truth:
     if (these is None) == (others is None):
         return f"it does not have either {name} or Not{name}"
-    found = _any(_decide(test, text) for text in these or others or ())
-    return found if others is None else _not(found)
+    found = any_of(decide(test, text) for text in these or others or ())
+    return found if others is None else negation(found)
 
 
 def _who(s: Statement, asker: Principal) -> tuple[Truth, Truth]:
@@ -413,14 +379,14 @@ def _who(s: Statement, asker: Principal) -> tuple[Truth, Truth]:
     if entries is None or None not in (s.principals, s.not_principals):
         return "it does not have either Principal or NotPrincipal", False
     named = [_names(entry, asker) for entry in entries]
-    direct, account = _any(itself for itself, _ in named), _any(through for _, through in named)
+    direct, account = any_of(itself for itself, _ in named), any_of(through for _, through in named)
     if s.principals is not None:
         return direct, account
     texts = {entry.value for entry in entries}
     if direct is False:  # "NotPrincipal": a Deny spares the named only, be it in an account that is named too
         return "its NotPrincipal names the account only" if account is not False and s.effect != "Deny" else True, False
     if direct is not True or s.effect == "Allow" or asker.kind != "iam" or asker.path == ["root"] or "*" in texts:
-        return _not(direct), False
+        return negation(direct), False
     # "NotPrincipal" with Deny: AWS may check the account, then the role, then the session; all of them must be named.
     session = asker.path[0] == "assumed-role"
     role = any(_names_identity(text, asker)[0] is True for text in texts - {asker.name})
@@ -467,7 +433,7 @@ def _names_role_of(value: str, asker: Principal) -> Truth:
     found = _IAM_ARN.fullmatch(value)
     if not found:
         parts = value.split(":")
-        elsewhere = len(parts) > 4 and not _glob(_plain(parts[4]), asker.account)
+        elsewhere = len(parts) > 4 and not glob(plain(parts[4]), asker.account)
         return False if elsewhere or _ID.fullmatch(value) else f"the principal {value!r} can't be read"
     if (found[1], found[2]) != (asker.partition, asker.account):
         return False
@@ -479,167 +445,3 @@ def _names_role_of(value: str, asker: Principal) -> Truth:
         case ["federated-user", *_], "user":
             return "whose federated session it is can't be told from the ARN"
     return False
-
-
-def _holds(condition: Condition, context: _Context, resolve: _Resolve) -> Truth:
-    """Return whether a condition holds: values are ORed, and for a negated operator NORed.
-
-    Source: "Condition operators" (an absent key: false, true if negated, true with IfExists; Null), "Creating a
-    condition with multiple keys or values" (set operators: of no value, or only the empty string, ForAllValues is true
-    and ForAnyValue false). Operator names are taken as AWS spells them: no page says that their case is free.
-    """
-    quantifier, _, name = condition.operator.rpartition(":")
-    base = name.removesuffix("IfExists")
-    negated = base in _NEGATED
-    test = _TESTS["Bool"] if condition.operator == "Null" else _TESTS.get(_NEGATED.get(base, base))
-    values = context.get(condition.key.lower(), ())
-    if not test or quantifier not in ("", "ForAllValues", "ForAnyValue"):
-        return f"the operator {condition.operator!r} is not known"
-    if values is None:
-        return f"the value of {condition.key} is not known"
-    if condition.operator == "Null":
-        values = ("false" if any(values) else "true",)
-    elif quantifier and not any(values):
-        return quantifier == "ForAllValues" or (not values and name != base)
-    elif not values:
-        return negated or name != base
-    found = [_any(_decide(test, wanted, actual, resolve) for wanted in condition.values) for actual in values]
-    truths = [_not(truth) for truth in found] if negated else found
-    if quantifier:
-        return _all(truths) if quantifier == "ForAllValues" else _any(truths)
-    return truths[0] if len(set(truths)) == 1 else f"{condition.key} has several values but the operator takes one"
-
-
-def _folded(context: Mapping[str, str | Sequence[str] | None]) -> _Context:
-    """Return the context with keys in lower case ("Condition": key names are not case-sensitive)."""
-    folded: _Context = {}
-    for key, value in context.items():
-        values = (value,) if isinstance(value, str) else None if value is None else tuple(value)
-        known = folded.get(key.lower(), ())
-        folded[key.lower()] = None if known is None or values is None else tuple(dict.fromkeys(known + values))
-    return folded
-
-
-def _resolver(version: str, context: _Context) -> _Resolve:
-    """Return what turns a text of the policy into a pattern, with its policy variables replaced.
-
-    "Variables and tags": only single-valued keys serve, `${*}`, `${?}` and `${$}` stand for themselves, a default
-    follows a comma; before version 2012-10-17 a variable is plain text. Whether a variable without a value fails its
-    condition or the whole statement is documented both ways, so it stays undecided.
-    """
-
-    def resolve(text: str, wild: bool) -> str:
-        def replaced(match: re.Match[str]) -> str:
-            if match[0] in "\\*?":
-                return match[0] if wild and match[0] != "\\" else "\\" + match[0]
-            literal, key, default = match.groups()
-            values = (literal,) if literal else context.get(key.lower(), ()) if key else None
-            if values == () and default is not None:
-                values = (default,)
-            if values is None or len(values) != 1:
-                raise ValueError(f"a policy variable of {text!r} has no single known value")
-            return _SPECIAL.sub(r"\\\g<0>", values[0])
-
-        return (_SPECIAL if version < "2012" else _VARIABLE).sub(replaced, text)
-
-    return resolve
-
-
-def _plain(text: str) -> str:
-    """Return a text of the policy as a pattern in which only `*` and `?` are special."""
-    return text.replace("\\", "\\\\")
-
-
-def _glob(pattern: str, text: str, flags: re.RegexFlag = re.NOFLAG) -> bool:
-    r"""Return whether the text matches: `*` is any characters, `?` is one, a backslash takes the next one literally.
-
-    After a `*` the leftmost match of the next piece is also the best one, so that an atomic group keeps it and nothing
-    is ever tried twice, whatever the pattern.
-    """
-    pieces = [""]
-    for char in re.findall(r"\\.|.", pattern, re.DOTALL):
-        if char == "*":
-            pieces.append("")
-        else:
-            pieces[-1] += "." if char == "?" else re.escape(char[-1])
-    first, *rest = pieces
-    tail = "".join(f"(?>.*?{piece})" for piece in rest[:-1] if piece) + f".*{rest[-1]}" if rest else ""
-    return re.fullmatch(first + tail, text, flags | re.DOTALL) is not None
-
-
-def _string(*, wild: bool, flags: re.RegexFlag = re.NOFLAG) -> _Test:
-    return lambda wanted, actual, resolve: _glob(resolve(wanted, wild), actual, flags)
-
-
-def _arn_like(wanted: str, actual: str, resolve: _Resolve) -> bool:
-    """Return whether each of the six parts of an ARN matches; ArnEquals and ArnLike behave identically."""
-    pattern = resolve(wanted, True)
-    parts, names = pattern.split(":", 5), actual.split(":", 5)
-    if len(parts) == len(names) == 6:
-        return all(map(_glob, parts, names))
-    if _glob(pattern, actual):  # a * across parts: the pages say only what it means within one
-        raise ValueError(f"{wanted!r} does not have the six parts of an ARN")
-    return False
-
-
-def _compared(parse: Callable[[str], Any], compare: Callable[[Any, Any], bool]) -> _Test:
-    return lambda wanted, actual, _: compare(parse(actual), parse(wanted))
-
-
-def _in_network(wanted: str, actual: str, _: _Resolve) -> bool:
-    if ":" in wanted and "/" not in wanted:
-        raise ValueError(f"{wanted!r} has no prefix length")  # the page's default, /32, is meant for IPv4
-    return ipaddress.ip_address(actual) in ipaddress.ip_network(wanted)
-
-
-def _boolean(text: str) -> bool:
-    if text.lower() not in ("true", "false"):
-        raise ValueError(f"{text!r} is no boolean")
-    return text.lower() == "true"
-
-
-def _number(text: str) -> Decimal:
-    if not re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", text):
-        raise ValueError(f"{text!r} is no number")
-    return Decimal(text)
-
-
-def _instant(text: str) -> datetime:
-    """Return a date of the W3C profile of ISO 8601, or in epoch seconds; a date alone is its first moment in UTC."""
-    if re.fullmatch("[0-9]{9,11}", text):
-        return datetime.fromtimestamp(int(text), UTC)
-    instant = datetime.fromisoformat(text) if re.match("[0-9]{4}-[0-9]{2}-[0-9]{2}(T|$)", text) else None
-    if instant is None or (instant.tzinfo is None and "T" in text):
-        raise ValueError(f"{text!r} is no date with a time zone")
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
-
-
-_TESTS: dict[str, _Test] = {
-    "StringEquals": _string(wild=False),
-    "StringEqualsIgnoreCase": _string(wild=False, flags=re.IGNORECASE),
-    "StringLike": _string(wild=True),
-    "ArnEquals": _arn_like,
-    "ArnLike": _arn_like,
-    "Bool": _compared(_boolean, operator.eq),
-    "BinaryEquals": _compared(lambda text: base64.b64decode(text, validate=True), operator.eq),
-    "IpAddress": _in_network,
-}
-_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
-    "Equals": operator.eq,
-    "LessThan": operator.lt,
-    "LessThanEquals": operator.le,
-    "GreaterThan": operator.gt,
-    "GreaterThanEquals": operator.ge,
-}
-_TESTS |= {f"Numeric{name}": _compared(_number, compare) for name, compare in _COMPARISONS.items()}
-_TESTS |= {f"Date{name}": _compared(_instant, compare) for name, compare in _COMPARISONS.items()}
-_NEGATED = {
-    "StringNotEquals": "StringEquals",
-    "StringNotEqualsIgnoreCase": "StringEqualsIgnoreCase",
-    "StringNotLike": "StringLike",
-    "ArnNotEquals": "ArnEquals",
-    "ArnNotLike": "ArnLike",
-    "NumericNotEquals": "NumericEquals",
-    "DateNotEquals": "DateEquals",
-    "NotIpAddress": "IpAddress",
-}

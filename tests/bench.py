@@ -1,0 +1,56 @@
+"""Measures the main job against the usual chain on the same notebook: papermill, nbconvert to HTML, Chromium to PDF.
+
+Run it with `make bench`. Both are timed as whole processes, in turn, in one run; the ratio is what counts, since machines
+differ and are noisy. The command does more in its time: it seals evidence, and the PDF is tagged PDF/A-3a with attachments.
+"""
+
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROUNDS = 5
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOK = ROOT / "notebooks" / "iq_trail_encryption.ipynb"
+BIN = Path(sys.executable).parent
+QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+
+
+def demo(folder: Path) -> None:
+    subprocess.run([BIN / "trailkit", "demo", "--output", folder / "outputs"], check=True, **QUIET)
+
+
+def chain(folder: Path) -> None:
+    executed, page = folder / "executed.ipynb", folder / "executed.html"
+    (folder / "outputs").mkdir()
+    subprocess.run([BIN / "papermill", NOTEBOOK, executed, "--no-progress-bar"], check=True, cwd=folder, **QUIET)
+    subprocess.run([BIN / "jupyter", "nbconvert", "--to", "html", executed], check=True, **QUIET)
+    chromium = shutil.which("chromium") or shutil.which("google-chrome") or sys.exit("no Chromium: apt-get install chromium")
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", f"--user-data-dir={folder}/profile"]
+    subprocess.run([chromium, *flags, f"--print-to-pdf={folder}/executed.pdf", page.as_uri()], check=True, **QUIET)
+    if not (folder / "executed.pdf").exists():
+        sys.exit("Chromium printed nothing")
+
+
+def timed(job) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        job(Path(folder))
+        return time.perf_counter() - start
+
+
+def main() -> None:
+    timed(demo)
+    timed(chain)
+    pairs = [(timed(demo), timed(chain)) for _ in range(ROUNDS)]
+    for name, seconds in zip(("trailkit demo", "papermill + nbconvert + Chromium"), zip(*pairs, strict=True), strict=True):
+        print(f"{name:34} {min(seconds):6.2f} {statistics.median(seconds):6.2f} {max(seconds):6.2f} s (min, median, max)")
+    ratios = [ours / theirs for ours, theirs in pairs]
+    print(f"{'ratio, pair by pair':34} {min(ratios):6.2f} {statistics.median(ratios):6.2f} {max(ratios):6.2f}")
+
+
+if __name__ == "__main__":
+    main()
