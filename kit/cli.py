@@ -4,23 +4,45 @@ Exits 0 for PASS, 1 for FAIL, 2 for misuse, 3 for INCONCLUSIVE or interrupted. A
 one of what to do. Imports are late, so that `--help` answers at once.
 """
 
+import io
 import json
+import os
+import shlex
+import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from kit import __version__
-from kit.errors import KitError, ParameterError
+from kit.errors import ExecutionError, KitError, ParameterError, SandboxError
 
 if TYPE_CHECKING:
     from kit.findings import Verdict
     from kit.record.seal import Sealed
 
+
+class _Commands(TyperGroup):
+    """Has an interruption leave as an error of ours: typer's own statuses for it, 1 or 130, say something else."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise ExecutionError("interrupted", "run it again") from error
+        except BrokenPipeError as error:
+            # whoever read our output has gone; nothing is left to tell, not even by Python as it ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(INTERRUPTED) from error
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="trailkit",
     help="Validation evidence for AWS CloudTrail: qualify trail encryption and log integrity, and keep the proof.",
     no_args_is_help=True,
@@ -37,14 +59,24 @@ Settings = Annotated[list[str] | None, typer.Option("--set", help="Set one param
 
 def main() -> None:
     """Run the command and exit with its status; what the user can mend is told in two lines, without a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        # a name that the terminal can't print is no reason to stop
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    # ended by a scheduler or by Ctrl-C, all the same: what was started is stopped, and nothing half is left
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
-        app(standalone_mode=True)
+        app()
     except KitError as error:
         _tell(error)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        _tell(KitError("interrupted", "run it again; no record was made"))
+    except Exception:  # noqa: BLE001 - a defect of ours; Python's own status for it, 1, would read as a FAIL
+        traceback.print_exc()
         sys.exit(INTERRUPTED)
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
 
 
 @app.callback(invoke_without_command=True)
@@ -136,6 +168,8 @@ def sandbox(
                 time.sleep(0.2)
         except KeyboardInterrupt:
             typer.echo("# The sandbox has stopped.")
+            return
+    raise SandboxError("the sandbox ended by itself", "start it again")
 
 
 @app.command()
@@ -162,8 +196,11 @@ def _run_protocol(name: str, mapping: dict[str, Any], output: Path) -> "Verdict"
     with _progress_bar(name) as progress, _rendering_prepared():
         executed = execute(notebook, mapping, output, progress)
         progress("Sealing the record", 0, 1)
-        sealed = _seal(executed, output)
-    executed.unlink()
+        try:
+            sealed = _seal(executed, output)
+        except KeyboardInterrupt as error:
+            again = shlex.join(["trailkit", "seal", str(executed), "--output", str(output)])
+            raise ExecutionError("interrupted while sealing", f"the run is kept; seal it with `{again}`") from error
     _tell_record(sealed)
     return sealed.verdict
 
@@ -227,8 +264,10 @@ def _rendering_prepared() -> Iterator[None]:
 
     thread = threading.Thread(target=load, daemon=True)
     thread.start()
-    yield
-    thread.join()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """The errors that leave the public surface, each with what the user should do.
 
 Every error a user can meet is a `KitError`: `message` says in one line what is wrong, `remedy` in one line what to
-do about it, and `exit_code` is what the command returns for it (2 misuse, 3 inconclusive or interrupted).
+do about it, and `exit_code` is what the command returns for it (1 a record is rejected, 2 misuse,
+3 inconclusive or interrupted).
 """
 
 from typing import ClassVar
@@ -46,7 +47,13 @@ class ExecutionError(KitError):
 
 
 class RecordError(KitError):
-    """A record can't be sealed, or what lies in its folder is not the record that was sealed."""
+    """A record can't be sealed, or there is none where one was named."""
+
+
+class RejectionError(RecordError):
+    """What lies in a record's folder is not the record that was sealed."""
+
+    exit_code = 1
 
 
 class RenderError(KitError):

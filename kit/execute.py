@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import json
+import logging
 import os
 import tempfile
 import threading
@@ -20,75 +21,95 @@ Progress = Callable[[str, int, int], None]
 
 _AGAIN = "run it again; the evidence so far is kept in the outputs folder, under .runs"
 _POLL_S = 0.1
+_SOCKET_PATH = 100
+"""How long a socket's path may be, with something to spare: 104 bytes on macOS, 108 on Linux (unix(7))."""
 
 
 def execute(notebook: Path, parameters: Mapping[str, Json], outputs: Path, progress: Progress) -> Path:
     """Execute a notebook with parameters, and return where the executed one was written, under `outputs/.runs`.
 
-    Whether it ran to its end is for `seal` to judge; here only what stopped it on the way is told.
+    Whether it ran to its end is for `seal` to judge; here only what stopped it on the way is told. No process is left.
 
     Raises:
         ParameterError: the notebook takes no parameters, or not all of these.
-        ExecutionError: it was interrupted, or its kernel died.
+        ExecutionError: it was interrupted, or its kernel died or can't be started.
         RecordError: the outputs folder can't be written.
     """
     notebook, outputs = notebook.resolve(), outputs.resolve()
     _hold_parameters(notebook, parameters)
     executed = _reserve(outputs, notebook.stem)
-    # imported here: papermill takes seconds to import, and only an execution needs it
-    import nbclient.exceptions  # noqa: PLC0415
-    import papermill  # noqa: PLC0415
-    from papermill.exceptions import PapermillException  # noqa: PLC0415
-
-    with tempfile.TemporaryDirectory() as scratch, _told_by(Path(scratch) / "progress", outputs, progress):
-        try:
-            papermill.execute_notebook(
-                str(notebook),
-                str(executed),
-                parameters=dict(parameters),
-                progress_bar=False,
-                cwd=str(notebook.parent),
-                **_quiet_kernel(),
-            )
-        except KeyboardInterrupt as error:
-            raise ExecutionError("the run was interrupted", _AGAIN) from error
-        except (nbclient.exceptions.DeadKernelError, TimeoutError) as error:
-            raise ExecutionError("the notebook's kernel died", _AGAIN) from error
-        except (PapermillException, nbclient.exceptions.CellExecutionError):
-            # what stopped it stands in the executed notebook, and is told from there
-            return executed
-        except OSError as error:
-            raise RecordError(
-                f"{outputs} can't be written: {error.strerror or error}", "free space or choose another folder (--output)"
-            ) from error
+    try:
+        _run_papermill(notebook, executed, parameters, outputs, progress)
+    finally:
+        if not executed.stat().st_size:
+            executed.unlink()
     return executed
 
 
-def _quiet_kernel() -> dict[str, Any]:
-    """Return what keeps the kernel on a local socket, where the system has such; it needs no network at all."""
-    if os.name == "nt":
-        return {}
+def _run_papermill(
+    notebook: Path, executed: Path, parameters: Mapping[str, Json], outputs: Path, progress: Progress
+) -> None:
+    # imported here: papermill takes seconds to import, and only an execution needs it
+    import nbclient.exceptions  # noqa: PLC0415
+    import papermill  # noqa: PLC0415
+    from jupyter_client.kernelspec import NoSuchKernel  # noqa: PLC0415
+    from papermill.exceptions import PapermillException  # noqa: PLC0415
+
+    # what it logs is told in our own words; without a handler, Python would print it
+    logging.getLogger("papermill").addHandler(logging.NullHandler())
+    with tempfile.TemporaryDirectory(prefix="trailkit-") as scratch, _told_by(Path(scratch), outputs, progress):
+        try:
+            papermill.execute_notebook(
+                # papermill fills in what stands in braces
+                *(str(path).replace("{", "{{").replace("}", "}}") for path in (notebook, executed)),
+                parameters=dict(parameters),
+                progress_bar=False,
+                # saving before and after each cell costs more than the cells; what a killed run had is its evidence
+                request_save_on_cell_execute=False,
+                cwd=str(notebook.parent),
+                **_local_kernel(Path(scratch)),
+            )
+        except KeyboardInterrupt as error:
+            raise ExecutionError("the run was interrupted", _AGAIN) from error
+        except (PapermillException, nbclient.exceptions.CellExecutionError):
+            # what stopped it stands in the executed notebook, and is told from there
+            return
+        except (RuntimeError, TimeoutError, NoSuchKernel) as error:
+            raise ExecutionError(f"the notebook's kernel died, or did not start ({error})", _AGAIN) from error
+        except OSError as error:
+            raise RecordError(
+                f"{outputs} can't be written: {error.strerror or error}",
+                "free space or choose another folder (--output)",
+            ) from error
+
+
+def _local_kernel(scratch: Path) -> dict[str, Any]:
+    """Return what has the kernel talk through sockets in a folder of its own: no port, no network, no other run's."""
     from traitlets.config import Config  # noqa: PLC0415
 
-    return {"config": Config({"KernelManager": {"transport": "ipc"}})}
+    # the kernel logs that it was interrupted, which is how it is told to end
+    quiet = {"extra_arguments": ["--log-level=CRITICAL"]}
+    sockets = scratch / "kernel"
+    if len(os.fsencode(sockets)) > _SOCKET_PATH:
+        return quiet
+    return quiet | {"config": Config({"KernelManager": {"transport": "ipc", "ip": str(sockets)}})}
 
 
 def _hold_parameters(notebook: Path, parameters: Mapping[str, Json]) -> None:
     """Hold the parameters against the notebook's cell tagged `parameters`: papermill would only warn."""
     try:
         cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        tagged = ["".join(cell["source"]) for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
+        lines = [ast.parse(source).body for source in tagged]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SyntaxError) as error:
         raise ParameterError(f"{notebook} is no notebook: {error}", "name a notebook of the kit") from error
-    tagged = [cell for cell in cells if "parameters" in cell.get("metadata", {}).get("tags", [])]
     if len(tagged) != 1:
         raise ParameterError(
             f"{notebook.name} has {len(tagged)} cells tagged `parameters`, and needs one",
             "tag the cell that holds the parameters, and no other",
         )
-    tree = ast.parse("".join(tagged[0]["source"]))
-    taken = {
-        name.id for line in tree.body if isinstance(line, ast.Assign) for name in line.targets if isinstance(name, ast.Name)
-    }
+    targets = [name for line in lines[0] if isinstance(line, ast.Assign) for name in line.targets]
+    taken = {name.id for name in targets if isinstance(name, ast.Name)}
     if unknown := sorted(set(parameters) - taken):
         raise ParameterError(
             f"{notebook.name} takes no parameter {', '.join(unknown)}", f"give only {', '.join(sorted(taken))}"
@@ -109,8 +130,12 @@ def _reserve(outputs: Path, stem: str) -> Path:
 
 
 @contextlib.contextmanager
-def _told_by(path: Path, outputs: Path, progress: Progress) -> Iterator[None]:
-    """Pass on what the notebook's run tells of its progress, while the block runs; the kernel inherits the variables."""
+def _told_by(scratch: Path, outputs: Path, progress: Progress) -> Iterator[None]:
+    """Pass on what the notebook's run tells of its progress, while the block runs.
+
+    The kernel inherits the variables. It starts with an IPython profile of its own: nothing of the user's runs in it.
+    """
+    path = scratch / "progress"
     path.touch()
     done = threading.Event()
 
@@ -123,8 +148,15 @@ def _told_by(path: Path, outputs: Path, progress: Progress) -> Iterator[None]:
                 else:
                     time.sleep(_POLL_S)
 
-    kept = {name: os.environ.get(name) for name in (OUTPUT_VARIABLE, PROGRESS_VARIABLE)}
-    os.environ |= {OUTPUT_VARIABLE: str(outputs), PROGRESS_VARIABLE: str(path)}
+    told = {
+        OUTPUT_VARIABLE: str(outputs),
+        PROGRESS_VARIABLE: str(path),
+        "IPYTHONDIR": str(scratch / "ipython"),
+        # the kernel of this Python, where the user has installed another under the same name
+        "JUPYTER_PREFER_ENV_PATH": "1",
+    }
+    kept = {name: os.environ.get(name) for name in told}
+    os.environ |= told
     follower = threading.Thread(target=follow, daemon=True)
     follower.start()
     try:

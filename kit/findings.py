@@ -48,6 +48,9 @@ class Finding:
     `expected`, `actual` and `met` share their keys, the names of the conditions, in the order they were judged;
     `met` is true, false, or None where it could not be told. `observations` are reported without a criterion and
     carry no verdict. `evidence` holds the ids of the recorded responses that the finding rests on.
+
+    Raises:
+        EvidenceError: it says PASS without a condition, or with one that is not known to be met.
     """
 
     test_case: str
@@ -59,6 +62,12 @@ class Finding:
     met: dict[str, bool | None]
     evidence: tuple[str, ...] = ()
     observations: dict[str, Json] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.verdict is Verdict.PASS and not (self.met and all(met is True for met in self.met.values())):
+            raise EvidenceError(
+                f"{self.test_case} passes without every condition met", "run the protocol again with this kit version"
+            )
 
     def to_json(self) -> dict[str, Json]:
         """Return the finding as `findings.json` holds it."""
@@ -79,7 +88,7 @@ class Finding:
         """Return the finding that `to_json` wrote.
 
         Raises:
-            EvidenceError: a member is missing, or a verdict is none of ours.
+            EvidenceError: a member is missing, a verdict is none of ours, or a PASS is none.
         """
         try:
             fields = {name: value[name] for name in ("test_case", "resource", "message", "expected", "actual", "met")}
@@ -89,7 +98,7 @@ class Finding:
                 evidence=tuple(value["evidence"]),
                 observations=value["observations"],
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise EvidenceError(
                 f"a saved finding can't be read: {error!r}", "run the protocol again with this version of the kit"
             ) from error
@@ -126,9 +135,11 @@ class Judgement:
     ) -> None:
         """Judge a condition on a value that was read: met when `actual` equals `expected`, unless `met` says so.
 
-        `otherwise` is the full sentence that tells what is wrong when it is not met.
+        `otherwise` is the full sentence that tells what is wrong when it is not met. What was not read is a `doubt`,
+        so nothing that equals nothing is not met.
         """
-        holds = actual == expected if met is None else met
+        same = actual is not None and actual == expected and isinstance(actual, bool) == isinstance(expected, bool)
+        holds = same if met is None else met
         self._record(name, expected, actual, holds)
         if not holds:
             self._failures.append(otherwise)
@@ -158,7 +169,13 @@ class Judgement:
         return self._close(Verdict.PASS, passed)
 
     def not_applicable(self, reason: str) -> Finding:
-        """Close the judgement of a criterion that does not apply to the resource; `reason` is a full sentence."""
+        """Close the judgement of a criterion that does not apply to the resource; `reason` is a full sentence.
+
+        Raises:
+            ValueError: a condition was judged, so the criterion does apply.
+        """
+        if self._met:
+            raise ValueError(f"{self.test_case} was judged, and can't be not applicable as well")
         return self._close(Verdict.NOT_APPLICABLE, reason)
 
     def _record(self, name: str, expected: Json, actual: Json, met: bool | None) -> None:

@@ -29,7 +29,7 @@ from kit.redaction import find_secret
 from kit.sections import Execution, Expected, Requirement, Section, Target, Window, distinct
 from kit.strict_yaml import parse
 
-_MAX_BYTES = 1 << 20
+_MAX_BYTES = 1 << 18
 
 
 class RunParameters(Section):
@@ -151,8 +151,8 @@ def load_file(path: Path) -> dict[str, Json]:
     """Return the mapping in a YAML file, as papermill reads it (times stay text), not yet validated.
 
     Raises:
-        ParameterError: the file can't be read, is over 1 MiB, is no valid YAML (says the line), gives a key twice, uses
-            aliases, holds no mapping, or holds what looks like a secret.
+        ParameterError: the file can't be read, is over 256 KiB, is no valid YAML (says the line), gives a key twice,
+            uses aliases, holds no mapping, or holds what looks like a secret.
     """
     try:
         with path.open("rb") as stream:
@@ -160,7 +160,7 @@ def load_file(path: Path) -> dict[str, Json]:
     except OSError as error:
         raise ParameterError(f"{path}: can't be read: {error.strerror}", "name a readable YAML file") from error
     if len(content) > _MAX_BYTES:
-        raise ParameterError(f"{path}: is over 1 MiB", "name a parameters file")
+        raise ParameterError(f"{path}: is over 256 KiB", "name a parameters file")
     mapping = parse(content, str(path))
     if not isinstance(mapping, dict):
         raise ParameterError(f"{path}: holds no mapping of keys to values", "begin with a key, such as target: sandbox")

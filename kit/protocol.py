@@ -9,7 +9,6 @@ import json
 import os
 import platform
 import secrets
-from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
@@ -18,13 +17,15 @@ from typing import Any
 
 from kit import __version__
 from kit.canonical import Json, canonical, sha256, sha256_file, well_formed
-from kit.catalogue import Protocol, TestCase, protocol
+from kit.catalogue import Protocol, protocol
 from kit.errors import ExecutionError, KitError
-from kit.evidence import INDEX, EvidenceStore, Recorder, timestamp, utc_now
-from kit.findings import Finding, Verdict, not_executed, roll_up
+from kit.evidence import INDEX, EvidenceStore, timestamp, utc_now
+from kit.findings import Verdict
 from kit.parameters import RunParameters
 from kit.present.displays import Display
+from kit.record import results
 from kit.record.manifest import EVIDENCE, RUNS
+from kit.recording import Recorder
 from kit.snapshot import Reason, Snapshot, answers
 
 OUTPUT_VARIABLE = "TRAILKIT_OUTPUT"
@@ -90,7 +91,7 @@ class Run:
         self._store = EvidenceStore(self.folder / EVIDENCE)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        return self.identity()._repr_mimebundle_(include, exclude)  # noqa: SLF001 - Jupyter's protocol, passed on
+        return self.identity()._repr_mimebundle_(include, exclude)
 
     def identity(self) -> Display:
         """Return what identifies the run: protocol, parameters, who, when, and with which versions."""
@@ -99,7 +100,7 @@ class Run:
             "run",
             {
                 "run_id": self.id,
-                "protocol": {name: getattr(self.protocol, name) for name in ("id", "title", "version", "purpose")},
+                "protocol": results.protocol_data(self.protocol),
                 "kit_version": __version__,
                 "python": platform.python_version(),
                 "platform": platform.platform(),
@@ -113,12 +114,15 @@ class Run:
         )
 
     def collect(self) -> Display:
-        """Read everything the protocol judges, and return what was asked and what gave no answer.
+        """Read everything the protocol judges, once, and return what was asked and what gave no answer.
 
         Raises:
             CredentialsError: no AWS credentials can be found.
             EvidenceError: an answer can't be recorded.
+            ExecutionError: the run has collected before: its steps would rest on two states of the account.
         """
+        if self._snapshot is not None:
+            raise ExecutionError("this run has collected already", "run the whole notebook again, from the top")
         # imported here: only a run that reaches AWS needs boto3
         from kit.collect.iq import Scope, collect_iq  # noqa: PLC0415
         from kit.collect.readers import Readers  # noqa: PLC0415
@@ -160,7 +164,7 @@ class Run:
                     "denied": sum(a.absence is not None and a.absence.reason is Reason.DENIED for a in silent),
                     "failed": sum(a.absence is not None and a.absence.reason is not Reason.DENIED for a in silent),
                     "caller": {"account": caller.account, "arn": caller.arn} if caller else None,
-                    "evidence": {"count": self._store.count, "bytes": self._store.bytes + index.stat().st_size},
+                    "evidence": {"count": self._store.count, "bytes": self._store.bytes + _size(index)},
                     "trails": [
                         {
                             "arn": trail.arn,
@@ -187,49 +191,33 @@ class Run:
             known = ", ".join(self.protocol.test_cases)
             raise ExecutionError(f"{self.protocol.id} has no test case {test_case_id!r}", f"name one of {known}")
         if self._snapshot is None:
-            raise ExecutionError(f"{test_case_id} was asked for before anything was collected", "run the cells in order")
+            raise ExecutionError(
+                f"{test_case_id} was asked for before anything was collected", "run the cells in order"
+            )
         started = timestamp(utc_now())
         findings = case.judge(self._snapshot, self.parameters)
-        self._steps[case.id] = _step(case, findings, started)
+        self._steps[case.id] = results.step_data(case, findings, started, timestamp(utc_now()))
         _progress("Test cases", len(self._steps), len(self.protocol.test_cases))
         return Display("step", self._steps[case.id])
 
     @property
-    def steps(self) -> list[dict[str, Json]]:
+    def steps(self) -> list[Mapping[str, Json]]:
         """The data of every step of the protocol, in its order; a step that was not taken is NOT_EXECUTED."""
-        return [
-            self._steps.get(case.id) or _step(case, [not_executed(case.id)], "")
-            for case in self.protocol.test_cases.values()
-        ]
+        return results.all_steps(self.protocol, self._steps)
 
     @property
     def verdict(self) -> Verdict:
         """The verdict over all steps of the protocol."""
-        return roll_up(Verdict(step["verdict"]) for step in self.steps)
+        return results.verdict_of(self.steps)
 
     def summary(self) -> Display:
         """Return the verdict of each test case, and over all."""
-        rows = [
-            {name: step[name] for name in ("test_case", "title", "criticality", "verdict")}
-            | {"message": " ".join(finding["message"] for finding in step["findings"])}
-            for step in self.steps
-        ]
-        return Display("summary", {"rows": rows, "verdict": self.verdict.value})
+        return Display("summary", results.summary(self.steps))
 
     def traceability(self) -> Display:
         """Return which requirement and clause each test case answers, with its verdict and evidence."""
-        told = [requirement.model_dump(mode="json") for requirement in self.parameters.requirements]
-        rows = []
-        for step in self.steps:
-            evidence = list(dict.fromkeys(entry for finding in step["findings"] for entry in finding["evidence"]))
-            answer = {"test_case": step["test_case"], "verdict": step["verdict"], "evidence": evidence}
-            requirements = [item for item in told if step["test_case"] in item["test_cases"]] or [None]
-            rows += [
-                {"requirement": requirement, "source": clause["source"], "clause": clause["clause"], **answer}
-                for requirement in requirements
-                for clause in step["clauses"]
-            ]
-        return Display("traceability", {"rows": rows})
+        requirements = self.parameters.to_json()["requirements"]
+        return Display("traceability", results.traceability(self.steps, requirements))
 
     def charts(self) -> tuple[Display, Display]:
         """Return the two charts: verdicts by requirement, and the controls of each resource."""
@@ -240,12 +228,12 @@ class Run:
 
     def deviations(self) -> Display:
         """Return what did not pass, each with an id under which its deviation is handled."""
-        return Display("deviations", {"rows": _deviations(self.steps)})
+        return Display("deviations", results.deviations(self.steps))
 
     def conclude(self) -> Display:
         """Close the run: its verdict, all findings, and the hashes that tie them and the evidence to this notebook."""
-        findings = [finding for step in self.steps for finding in step["findings"]]
-        counts = Counter(step["verdict"] for step in self.steps)
+        steps = self.steps
+        findings = results.findings_of(steps)
         index = self._store.folder / INDEX
         return Display(
             "conclusion",
@@ -257,7 +245,7 @@ class Run:
                 "evidence_sha256": sha256_file(index) if index.exists() else sha256(b""),
                 "evidence_count": self._store.count,
                 "finished": timestamp(utc_now()),
-                "counts": {verdict.value: counts[verdict.value] for verdict in Verdict},
+                "counts": results.counts(steps),
                 **{name: list(getattr(self.protocol, name)) for name in ("scope", "exclusions", "limitations")},
             },
         )
@@ -268,37 +256,6 @@ class Run:
         roles = [{"role": "Executed by", "name": executed_by}, {"role": "Reviewed by"}, {"role": "Approved by"}]
         note = "Each signature states the printed name, the date and time (UTC), and its meaning."
         return Display("signatures", {"roles": roles, "note": note})
-
-
-def _step(case: TestCase, findings: list[Finding], started: str) -> dict[str, Json]:
-    return {
-        "test_case": case.id,
-        **{name: getattr(case, name) for name in ("title", "purpose", "method", "criterion", "criticality")},
-        "clauses": [vars(clause) for clause in case.clauses],
-        "verdict": roll_up(finding.verdict for finding in findings).value,
-        "findings": [finding.to_json() for finding in findings],
-        "started": started,
-        "finished": timestamp(utc_now()) if started else "",
-    }
-
-
-def _deviations(steps: list[dict[str, Json]]) -> list[dict[str, Json]]:
-    rows: list[dict[str, Json]] = []
-    for finding in (finding for step in steps for finding in step["findings"]):
-        if finding["verdict"] in (Verdict.PASS, Verdict.NOT_APPLICABLE):
-            continue
-        unmet = [name for name, met in finding["met"].items() if met is not True]
-        rows.append(
-            {
-                "id": f"DEV-{len(rows) + 1:02d}",
-                "test_case": finding["test_case"],
-                "verdict": finding["verdict"],
-                "expected": {name: finding["expected"][name] for name in unmet},
-                "actual": {name: finding["actual"][name] for name in unmet},
-                "message": finding["message"],
-            }
-        )
-    return rows
 
 
 def _open_sandbox(parameters: RunParameters) -> tuple[RunParameters, Mapping[str, str]]:
@@ -314,6 +271,10 @@ def _open_sandbox(parameters: RunParameters) -> tuple[RunParameters, Mapping[str
     return RunParameters.load(filled), CREDENTIALS
 
 
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
 def _progress(phase: str, done: int, total: int) -> None:
     """Tell a waiting `trailkit run` how far the notebook is; a notebook on its own tells nobody."""
     if path := os.environ.get(PROGRESS_VARIABLE):
@@ -325,7 +286,7 @@ def _show_kit_errors_as_cards() -> None:
     """Have the running notebook show a `KitError` as a card instead of a traceback; elsewhere do nothing."""
     from IPython import get_ipython  # noqa: PLC0415 - a notebook has it; the rest of the kit does not need it
 
-    shell = get_ipython()  # type: ignore[no-untyped-call]
+    shell = get_ipython()
     if shell is None:
         return
 

@@ -7,9 +7,10 @@ import pytest
 from kit.catalogue import protocol
 from kit.collect.iq import Scope, collect_iq
 from kit.collect.readers import Readers
-from kit.evidence import EvidenceStore, Recorder
+from kit.evidence import EvidenceStore
 from kit.findings import Verdict, roll_up
 from kit.parameters import RunParameters
+from kit.recording import Recorder
 from kit.sandbox.faults import FAULTS
 from kit.sandbox.server import CREDENTIALS, Sandbox
 

@@ -182,7 +182,7 @@ class TestFiles:
 
     def test_no_file_names_a_package_index_or_a_folder_of_this_machine(self, root: Path, files: list[Path]) -> None:
         forbidden = re.compile(
-            r"pypi\.org|pythonhosted|anaconda\.org|npmjs|index-url|find-links|file://"
+            r"pypi\.org|pythonhosted|anaconda\.org|npmjs|index-url|find-links"
             r"|(?<![\w.])/(root|home|Users|work|opt)/\w"
         )
         assert len(files) > 10
@@ -204,11 +204,55 @@ class TestFiles:
         assert script.stat().st_mode & 0o111
         subprocess.run(["bash", "-n", script], check=True)
 
-    def test_ci_makes_missing_browsers_an_error_and_ends_with_the_tests(self, root: Path) -> None:
-        text = (root / ".ci" / "run").read_text()
-        assert "set -euo pipefail" in text
-        assert re.search(r"export .*\bTRAILKIT_CI=1\b", text)
-        assert text.rstrip().endswith("make lint\nmake test")
+
+class TestCi:
+    PACKAGES = frozenset({"make", "git", "chromium", "poppler-utils", "qpdf", "libpango-1.0-0", "fonts-dejavu-core"})
+
+    @pytest.fixture
+    def machine(self, tmp_path: Path) -> Path:
+        """A folder of commands that only write down how they were called; `dpkg-query` knows `installed`."""
+        log = f'echo "$(basename "$0") $*" >> {tmp_path}/log'
+        commands = {
+            "apt-get": log,
+            "sudo": log,
+            "make": f'{log}; echo "CI=$CI TRAILKIT_CI=$TRAILKIT_CI" >> {tmp_path}/log',
+            "dpkg-query": f'grep -qx "$3" {tmp_path}/installed && echo installed',
+        }
+        for name, body in commands.items():
+            command = tmp_path / name
+            command.write_text(f"#!/bin/sh\n{body}\n")
+            command.chmod(0o755)
+        (tmp_path / "installed").touch()
+        return tmp_path
+
+    def run(self, root: Path, machine: Path) -> list[str]:
+        path = f"{machine}:{os.environ['PATH']}"
+        subprocess.run([root / ".ci" / "run"], env={**os.environ, "PATH": path}, check=True, capture_output=True)
+        return (machine / "log").read_text().splitlines()
+
+    def test_a_bare_machine_gets_what_is_missing(self, root: Path, machine: Path) -> None:
+        update, install, *_ = self.run(root, machine)
+        assert update.endswith("apt-get update" if update.startswith("sudo") else "update")
+        assert "install --yes --no-install-recommends" in install
+        assert set(install.split()) >= self.PACKAGES
+
+    def test_only_what_is_missing_is_installed(self, root: Path, machine: Path) -> None:
+        (machine / "installed").write_text("\n".join(self.PACKAGES - {"qpdf"}))
+        install = self.run(root, machine)[1].split()
+        assert set(install) & self.PACKAGES == {"qpdf"}
+
+    def test_a_missing_browser_is_an_error_in_the_tests_which_come_last(self, root: Path, machine: Path) -> None:
+        assert self.run(root, machine)[-4:] == [
+            "make lint",
+            "CI=true TRAILKIT_CI=1",
+            "make test",
+            "CI=true TRAILKIT_CI=1",
+        ]
+
+    def test_a_failing_step_fails_the_run(self, root: Path, machine: Path) -> None:
+        (machine / "make").write_text('#!/bin/sh\n[ "$1" != lint ]\n')
+        with pytest.raises(subprocess.CalledProcessError):
+            self.run(root, machine)
 
 
 class TestMakefile:
@@ -243,6 +287,34 @@ class TestMakefile:
         assert "pip" not in self.run(project, "--dry-run", "demo").stdout
         assert "trailkit demo" in self.run(project, "--dry-run", "demo").stdout
 
+    def test_a_second_demo_starts_at_once_and_a_broken_install_is_done_again(self, project: Path) -> None:
+        log = project / "log"
+        note = '#!/bin/sh\necho "$(basename "$0") $1" >> log\n'
+        (project / "python").write_text(
+            "#!/bin/sh\n"
+            '[ "$1 $2" != "-m venv" ] || { mkdir -p .venv/bin; cp pip trailkit .venv/bin; echo venv >> log; }\n'
+        )
+        (project / "pip").write_text(note + "test -e index\n")
+        (project / "trailkit").write_text(note)
+        for name in ("python", "pip", "trailkit"):
+            (project / name).chmod(0o755)
+
+        assert self.run(project, "PYTHON=./python", "demo").returncode != 0
+        assert log.read_text().split("\n") == ["venv", "pip install", ""]
+
+        log.unlink()
+        (project / "index").touch()
+        for _ in range(2):
+            assert self.run(project, "PYTHON=./python", "demo").returncode == 0
+        assert log.read_text().split("\n") == [
+            "venv",
+            "pip install",
+            "pip install",
+            "trailkit demo",
+            "trailkit demo",
+            "",
+        ]
+
     @pytest.mark.parametrize("name", ["requirements.lock", "pyproject.toml"])
     def test_a_changed_dependency_is_installed(self, project: Path, name: str) -> None:
         stamp = project / ".venv" / ".installed"
@@ -259,7 +331,6 @@ class TestMakefile:
         [
             ("version_info", "Python 3.11 or newer is needed: "),
             ("ensurepip", "Python's venv module is missing: sudo apt-get install python3-venv"),
-            ("pango", "Pango is missing (it sets the PDF): sudo apt-get install libpango-1.0-0"),
         ],
     )
     def test_what_the_machine_lacks_is_one_line_with_the_remedy(self, project: Path, fails: str, message: str) -> None:
@@ -272,3 +343,13 @@ class TestMakefile:
         assert len(said) == 1
         assert said[0].startswith(message)
         assert not (project / ".venv" / ".installed").exists()
+
+    def test_without_pango_all_is_installed_and_one_line_says_what_the_pdf_needs(self, project: Path) -> None:
+        fake = project / "python"
+        fake.write_text('#!/bin/sh\ncase "$*" in *pango*) exit 1;; *"-m venv"*) echo venv; exit 7;; esac\n')
+        fake.chmod(0o755)
+        made = self.run(project, f"PYTHON={fake}", "demo")
+        assert "venv" in made.stdout
+        said = [line for line in made.stderr.splitlines() if "Pango" in line]
+        assert len(said) == 1
+        assert said[0].endswith("sudo apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0")

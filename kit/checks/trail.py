@@ -1,18 +1,20 @@
 """Checks on the settings of a trail: what it logs, which key it names, whether its files can be validated."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from kit.canonical import Json
+from kit.checks.reading import description, flag, judge, said, text, unsaid
 from kit.findings import Finding, Judgement
 from kit.parameters import RunParameters
 from kit.snapshot import Answer, Key, Snapshot, Trail
 
 
 def each_trail(
-    test_case: str, snapshot: Snapshot, parameters: RunParameters, judge: Callable[[Trail, Judgement], Finding]
+    test_case: str, snapshot: Snapshot, parameters: RunParameters, of_trail: Callable[[Trail, Judgement], Finding]
 ) -> list[Finding]:
     """Judge each trail that the run qualifies; where there is none, say so as one INCONCLUSIVE finding."""
-    findings = [judge(trail, Judgement(test_case, trail.arn)) for trail in snapshot.trails if trail.judged]
+    findings = [of_trail(trail, Judgement(test_case, trail.arn)) for trail in snapshot.trails if trail.judged]
     if findings:
         return findings
     judgement = Judgement(test_case, parameters.expected.trail_arn or f"account {parameters.account.account_id}")
@@ -25,110 +27,156 @@ def iq_03(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
     """The trail is logging, in all Regions, with global service events, and records management events, read and write,
     of every event source but those that the parameters except.
 
-    Source: CloudTrail API reference, GetTrailStatus, EventSelector and AdvancedFieldSelector.
+    Source: CloudTrail API reference, "GetTrailStatus", "EventSelector" and "AdvancedFieldSelector".
     """
 
-    def judge(trail: Trail, judgement: Judgement) -> Finding:
-        judgement.rest_on((*trail.evidence, *trail.status.evidence))
-        if trail.status.value is None:
-            judgement.doubt("logging", True, trail.status.why)
-        else:
-            logging = trail.status.value["IsLogging"]
-            judgement.expect("logging", True, logging, otherwise=f"The trail {trail.arn} is not logging.")
-        _setting(judgement, trail, "IsMultiRegionTrail", "multi-Region", "records its home Region only")
-        _setting(judgement, trail, "IncludeGlobalServiceEvents", "global service events", "leaves them out")
+    def of_trail(trail: Trail, judgement: Judgement) -> Finding:
+        described = description(trail)
+        for name, answer, member, wrong in (
+            ("logging", trail.status, "IsLogging", "is not logging"),
+            ("multi-Region", described, "IsMultiRegionTrail", "records its home Region only"),
+            ("global service events", described, "IncludeGlobalServiceEvents", "leaves out global service events"),
+        ):
+            judge(judgement, name, True, answer, flag(member), otherwise=f"The trail {trail.arn} {wrong}.")
         _judge_selectors(judgement, trail, parameters.expected.excluded_event_sources)
-        return judgement.finding(f"The trail {trail.arn} logs management events of all Regions, read and write.")
+        return judgement.finding(
+            f"The trail {trail.arn} is logging: management events of all Regions, read and write, global services too."
+        )
 
-    return each_trail("IQ-03", snapshot, parameters, judge)
-
-
-def _setting(judgement: Judgement, trail: Trail, member: str, name: str, otherwise: str) -> None:
-    value = trail.description.get(member)
-    if value is None:
-        judgement.doubt(name, True, f"The description of {trail.arn} does not hold {member}.")
-    else:
-        judgement.expect(name, True, value, otherwise=f"{name}: the trail {trail.arn} {otherwise}.")
+    return each_trail("IQ-03", snapshot, parameters, of_trail)
 
 
 def _judge_selectors(judgement: Judgement, trail: Trail, accepted: Sequence[str]) -> None:
-    selectors = trail.selectors
-    names = ("management events", "excluded event sources")
-    expected = ("read and write", sorted(accepted))
-    if selectors is not None:
-        judgement.rest_on(selectors.evidence)
-    if selectors is None or selectors.value is None:
-        for name, value in zip(names, expected, strict=True):
-            judgement.doubt(name, value, selectors.why if selectors else "The event selectors were not asked for.")
+    asked = trail.selectors
+    if asked is None:
+        asked = Answer(f"cloudtrail:GetEventSelectors for {trail.arn}", (), value={})
+    judgement.rest_on(asked.evidence)
+    coverage = said(asked, _coverage) or []
+    if not coverage:
+        why = asked.why or f"The answer to {asked.call} names no event selector of {trail.arn}."
+        judgement.doubt("management events", "read and write", why)
+        judgement.doubt("excluded event sources", sorted(accepted), why)
         return
-    classic = selectors.value.get("EventSelectors") or []
-    advanced = selectors.value.get("AdvancedEventSelectors") or []
-    if not classic and not advanced:
-        for name, value in zip(names, expected, strict=True):
-            judgement.doubt(name, value, f"{selectors.call} names no event selector of {trail.arn}.")
-        return
-    coverage = [_classic(selector) for selector in classic] + [_advanced(selector) for selector in advanced]
-    read = [excluded for reads, _, excluded in coverage if reads]
-    write = [excluded for _, writes, excluded in coverage if writes]
-    recorded = [word for word, found in (("read", read), ("write", write)) if found]
-    judgement.expect(
-        names[0],
-        expected[0],
-        " and ".join(recorded) or "none",
-        otherwise=f"The trail {trail.arn} records of management events: {' and '.join(recorded) or 'none'}.",
-    )
-    # a source is recorded when any selector takes it in, so it is excluded only where every selector leaves it out
-    excluded = sorted(
-        set[str]().union(*(set.intersection(*covering) for covering in (read, write) if covering))
-    )
-    judgement.expect(
-        names[1],
-        expected[1],
-        excluded,
-        met=set(excluded) <= set(accepted),
-        otherwise=f"The trail {trail.arn} leaves out the events of {', '.join(excluded)}.",
-    )
+    recorded = {side: _any(getattr(selector, side) for selector in coverage) for side in _SIDES}
+    words = " and ".join(side for side, found in recorded.items() if found) or "none"
+    if None in recorded.values() and False not in recorded.values():
+        why = f"The answer to {asked.call} does not say of every event selector which management events it takes in."
+        judgement.doubt("management events", "read and write", why, words)
+    else:
+        sentence = f"The trail {trail.arn} records of management events: {words}."
+        judgement.expect(
+            "management events", "read and write", words, met=all(recorded.values()), otherwise=sentence
+        )
+    _judge_exclusions(judgement, trail, coverage, asked.call, set(accepted))
 
 
-_Coverage = tuple[bool, bool, set[str]]
-"""Whether read and write management events are recorded, and what is left out of them."""
+def _judge_exclusions(
+    judgement: Judgement, trail: Trail, coverage: Sequence["_Coverage"], call: str, accepted: set[str]
+) -> None:
+    """Judge what is left out: a source is recorded when any selector takes it in, so only what every one leaves out."""
+    excluded: set[str] = set()
+    unknown = False
+    for side in _SIDES:
+        covering = [selector.left_out for selector in coverage if getattr(selector, side)]
+        known = [left_out for left_out in covering if left_out is not None]
+        left_out = frozenset.intersection(*known) if known else frozenset[str]()
+        if len(known) < len(covering) or any(getattr(selector, side) is None for selector in coverage):
+            # a selector that can't be read may take in what the others leave out, and may be all there is
+            unknown = unknown or not known or bool(left_out - accepted)
+            left_out &= accepted
+        excluded |= left_out
+    if unknown and not excluded - accepted:
+        why = f"The answer to {call} does not say which event sources the event selectors of {trail.arn} leave out."
+        judgement.doubt("excluded event sources", sorted(accepted), why, sorted(excluded))
+        return
+    sentence = f"The trail {trail.arn} leaves out the management events of {', '.join(sorted(excluded - accepted))}."
+    met = excluded <= accepted
+    judgement.expect("excluded event sources", sorted(accepted), sorted(excluded), met=met, otherwise=sentence)
+
+
+class _Coverage(NamedTuple):
+    """What one event selector takes in of management events, and which sources it leaves out; None is not known."""
+
+    read: bool | None
+    write: bool | None
+    left_out: frozenset[str] | None
+
+
+_SIDES = ("read", "write")
+_UNKNOWN, _NOTHING = _Coverage(None, None, None), _Coverage(False, False, frozenset())
+
+
+def _coverage(selectors: Mapping[str, Json]) -> list[_Coverage]:
+    kinds = (("EventSelectors", _classic), ("AdvancedEventSelectors", _advanced))
+    return [
+        said(Answer(member, (), value=selector), read) or _UNKNOWN
+        for member, read in kinds
+        for selector in selectors.get(member) or []
+    ]
 
 
 def _classic(selector: Mapping[str, Json]) -> _Coverage:
-    kind = selector.get("ReadWriteType", "All") if selector.get("IncludeManagementEvents", True) else None
-    left_out = set(selector.get("ExcludeManagementEventSources") or [])
-    return kind in ("All", "ReadOnly"), kind in ("All", "WriteOnly"), left_out
+    """EventSelector: its two defaults, `true` and `All`, hold for a request; an answer says both."""
+    if not flag("IncludeManagementEvents")(selector):
+        return _NOTHING
+    read, write = {"All": (True, True), "ReadOnly": (True, False), "WriteOnly": (False, True)}[selector["ReadWriteType"]]
+    excluded = selector.get("ExcludeManagementEventSources") or []  # a list that may be left out where it is empty
+    return _Coverage(read, write, frozenset(excluded) if _all_text(excluded) else None)
 
 
 def _advanced(selector: Mapping[str, Json]) -> _Coverage:
-    fields = {field.get("Field"): field for field in selector.get("FieldSelectors") or []}
-    category = fields.pop("eventCategory", {})
-    if category.get("Equals") != ["Management"]:
-        return False, False, set()
-    read_only = fields.pop("readOnly", {}).get("Equals")
-    left_out: set[str] = set()
-    for name, field in fields.items():
-        operators = {operator: value for operator, value in field.items() if operator != "Field" and value}
-        if name == "eventSource" and set(operators) == {"NotEquals"}:
-            left_out |= set(operators["NotEquals"])
-        else:
-            # any other field narrows the selector; what it leaves out can't be named by source
-            left_out.add(f"all but those selected by {name}")
-    return read_only in (None, ["true"]), read_only in (None, ["false"]), left_out
+    """AdvancedFieldSelector: `eventCategory` is required and only Equals; `readOnly` is optional and only Equals;
+    `eventSource` is only NotEquals for management events. What any other field leaves out can't be told.
+    """
+    fields = selector["FieldSelectors"]
+    categories = [_operators(field) for field in fields if field["Field"] == "eventCategory"]
+    if len(categories) != 1 or categories[0].keys() != {"Equals"} or not _all_text(categories[0]["Equals"]):
+        return _UNKNOWN
+    if "Management" not in categories[0]["Equals"]:
+        return _NOTHING
+    read = write = True
+    left_out: frozenset[str] | None = frozenset()
+    for field in fields:
+        name, operators = field["Field"], _operators(field)
+        if name == "readOnly":
+            read, write = {"true": (read, False), "false": (False, write)}[_only(operators, "Equals")]
+        elif name == "eventSource" and operators.keys() == {"NotEquals"} and _all_text(operators["NotEquals"]):
+            left_out = left_out if left_out is None else left_out | frozenset(operators["NotEquals"])
+        elif name != "eventCategory":
+            left_out = None
+    return _Coverage(read, write, left_out)
+
+
+def _operators(field: Mapping[str, Json]) -> dict[str, Json]:
+    return {operator: values for operator, values in field.items() if operator != "Field" and values}
+
+
+def _only(operators: Mapping[str, Json], operator: str) -> str:
+    (value,) = operators[operator] if operators.keys() == {operator} else ()
+    return str(value)
+
+
+def _all_text(values: Json) -> bool:
+    return isinstance(values, list) and all(isinstance(value, str) for value in values)
+
+
+def _any(truths: Iterable[bool | None]) -> bool | None:
+    """Return whether any holds: one that surely does decides, else one that is not known leaves it open."""
+    seen = list(truths)
+    return True if True in seen else None if None in seen else False
 
 
 def key_arn(named: str, metadata: Answer[Mapping[str, Json]]) -> str | None:
     """Return the ARN of the key that an id, ARN, alias or alias ARN names, or None where that could not be told."""
-    if metadata.value is not None:
-        return str(metadata.value["Arn"])
-    return named if ":key/" in named else None
+    arn: str | None = said(metadata, text("Arn"))
+    return arn or (named if ":key/" in named else None)
 
 
 def each_key(
     test_case: str,
     snapshot: Snapshot,
     parameters: RunParameters,
-    judge: Callable[[Trail, Key, Judgement], Finding],
+    of_key: Callable[[Trail, Key, Judgement], Finding],
 ) -> list[Finding]:
     """Judge the key of each trail that the run qualifies; a trail without one leaves nothing to judge."""
 
@@ -139,21 +187,26 @@ def each_key(
             return judgement.finding("")
         judgement.rest_on(trail.key.metadata.evidence)
         judgement.resource = key_arn(trail.key.named, trail.key.metadata) or trail.key.named
-        return judge(trail, trail.key, judgement)
+        return of_key(trail, trail.key, judgement)
 
     return each_trail(test_case, snapshot, parameters, of_trail)
 
 
 def iq_04(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
-    """The trail names a KMS key, and it is the expected one, however either was written."""
+    """The trail names a KMS key, and it is the expected one, however either was written.
+
+    Source: CloudTrail API reference, "Trail": `KmsKeyId` is there only where a key was given.
+    """
     wanted, resolved = parameters.expected.kms_key_arn, snapshot.expected_key
 
-    def judge(trail: Trail, judgement: Judgement) -> Finding:
+    def of_trail(trail: Trail, judgement: Judgement) -> Finding:
         judgement.rest_on(trail.evidence)
-        named = trail.description.get("KmsKeyId")
         sentence = f"The trail {trail.arn} has no KMS key: its logs are not encrypted under a customer-managed key."
+        named = trail.description.get("KmsKeyId")
         judgement.expect("KMS key", "present", "present" if named else "absent", otherwise=sentence)
         if trail.key is None:
+            if named:
+                judgement.doubt("key ARN", wanted, f"The key {named} of the trail {trail.arn} was not asked for.")
             return judgement.finding("")
         judgement.rest_on((*trail.key.metadata.evidence, *(resolved.evidence if resolved else ())))
         actual = key_arn(trail.key.named, trail.key.metadata)
@@ -162,22 +215,25 @@ def iq_04(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
             return judgement.finding("")
         expected = key_arn(wanted, resolved)
         if expected is None or actual is None:
-            why = resolved.why if expected is None else trail.key.metadata.why
+            why = unsaid(resolved if expected is None else trail.key.metadata, "key ARN")
             judgement.doubt("key ARN", expected or wanted, why, actual or trail.key.named)
         else:
-            sentence = f"The trail {trail.arn} is encrypted with {actual}, which is not the expected key."
+            sentence = f"The trail {trail.arn} is encrypted with {actual}, which is not the expected key {expected}."
             judgement.expect("key ARN", expected, actual, otherwise=sentence)
-        return judgement.finding(f"The trail {trail.arn} is encrypted with the expected key.")
+        return judgement.finding(f"The trail {trail.arn} is encrypted with the expected key {expected}.")
 
-    return each_trail("IQ-04", snapshot, parameters, judge)
+    return each_trail("IQ-04", snapshot, parameters, of_trail)
 
 
 def iq_08(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
-    """Log file validation is on: CloudTrail delivers signed digests of the trail's log files."""
+    """Log file validation is on: CloudTrail delivers signed digests of the trail's log files.
 
-    def judge(trail: Trail, judgement: Judgement) -> Finding:
-        judgement.rest_on(trail.evidence)
-        _setting(judgement, trail, "LogFileValidationEnabled", "log file validation", "delivers no digests")
+    Source: CloudTrail API reference, "Trail".
+    """
+
+    def of_trail(trail: Trail, judgement: Judgement) -> Finding:
+        on, sentence = flag("LogFileValidationEnabled"), f"Log file validation of the trail {trail.arn} is off."
+        judge(judgement, "log file validation", True, description(trail), on, otherwise=sentence)
         return judgement.finding(f"Log file validation of the trail {trail.arn} is on.")
 
-    return each_trail("IQ-08", snapshot, parameters, judge)
+    return each_trail("IQ-08", snapshot, parameters, of_trail)

@@ -1,5 +1,6 @@
 """Who asks, which Regions are enabled, and which trails each of them shows."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 
@@ -8,6 +9,8 @@ from kit.collect.calls import DESCRIBE_REGIONS, DESCRIBE_TRAILS, GET_CALLER_IDEN
 from kit.collect.readers import Readers
 from kit.evidence import Entry
 from kit.snapshot import Answer, Caller
+
+_TRAIL_ARN = re.compile(r"arn:[^:]+:cloudtrail:[^:]+:[^:]+:trail/.+", re.DOTALL)
 
 Progress = Callable[[str, int, int], None]
 """Told what is under way, how much of it is done, and of how much."""
@@ -26,9 +29,13 @@ def collect_enabled_regions(readers: Readers, region: str) -> Answer[tuple[str, 
     """Return the names of the Regions enabled for the account, sorted [EC2 DescribeRegions: disabled ones are left
     out unless asked for]. IAM: ec2:DescribeRegions.
     """
-    return readers.ask(
-        DESCRIBE_REGIONS, region, lambda response: tuple(sorted(item["RegionName"] for item in response["Regions"]))
-    )
+
+    def read(response: Mapping[str, Json]) -> tuple[str, ...]:
+        if not response["Regions"]:
+            raise ValueError("no account is without an enabled Region")
+        return tuple(sorted(item["RegionName"] for item in response["Regions"]))
+
+    return readers.ask(DESCRIBE_REGIONS, region, read)
 
 
 def collect_trails(
@@ -52,6 +59,8 @@ def collect_trails(
 def _descriptions(response: Mapping[str, Json]) -> tuple[Mapping[str, Json], ...]:
     for trail in response["trailList"]:
         # without these two a trail can't be told from its shadows
-        if not trail["TrailARN"].startswith("arn:") or not trail["HomeRegion"]:
+        if not _TRAIL_ARN.fullmatch(trail["TrailARN"]) or not isinstance(trail["HomeRegion"], str):
             raise ValueError("a trail without ARN or home Region")
+        if not all(isinstance(trail.get(name, ""), str) for name in ("KmsKeyId", "S3BucketName")):
+            raise ValueError("a trail whose key or bucket is no name")
     return tuple(response["trailList"])

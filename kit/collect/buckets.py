@@ -1,6 +1,7 @@
 """How the log bucket is protected: one call for each of its settings."""
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from typing import TypeVar
 
 from kit.canonical import Json
@@ -14,13 +15,30 @@ T = TypeVar("T")
 _LEGACY_LOCATIONS = {"": "us-east-1", "EU": "eu-west-1"}
 
 
-def collect_bucket(readers: Readers, name: str, region: str, account: str) -> Bucket:
+def collect_account_block(readers: Readers, region: str, account: str) -> Answer[Mapping[str, Json]]:
+    """Return what blocks public access to all buckets of an account, the same from every Region [S3 Control
+    GetPublicAccessBlock]. IAM: s3:GetAccountPublicAccessBlock.
+    """
+    return readers.ask(
+        calls.GET_ACCOUNT_PUBLIC_ACCESS_BLOCK,
+        region,
+        lambda response: response["PublicAccessBlockConfiguration"],
+        account=account,
+        AccountId=account,
+    )
+
+
+def collect_bucket(
+    readers: Readers, name: str, region: str, account: str, account_block: Future[Answer[Mapping[str, Json]]]
+) -> Bucket:
     """Return what S3 says of a bucket; `region` is asked first for the bucket's own, where all else is then asked.
 
+    `account_block` is on its way already: it is one answer for all buckets of the account.
+
     IAM: s3:GetBucketLocation, s3:GetBucketPolicy, s3:GetBucketPolicyStatus, s3:GetBucketAcl,
-    s3:GetBucketOwnershipControls, s3:GetBucketPublicAccessBlock, s3:GetAccountPublicAccessBlock,
-    s3:GetBucketVersioning, s3:GetEncryptionConfiguration, s3:GetBucketObjectLockConfiguration,
-    s3:GetLifecycleConfiguration, s3:GetBucketLogging, s3:GetBucketRequestPayment.
+    s3:GetBucketOwnershipControls, s3:GetBucketPublicAccessBlock, s3:GetBucketVersioning,
+    s3:GetEncryptionConfiguration, s3:GetBucketObjectLockConfiguration, s3:GetLifecycleConfiguration,
+    s3:GetBucketLogging, s3:GetBucketRequestPayment.
     """
     location = readers.ask(calls.GET_BUCKET_LOCATION, region, _location, account=account, Bucket=name)
     there = location.value or region
@@ -38,13 +56,7 @@ def collect_bucket(readers: Readers, name: str, region: str, account: str) -> Bu
         public_access_block=ask(
             calls.GET_PUBLIC_ACCESS_BLOCK, lambda response: response["PublicAccessBlockConfiguration"]
         ),
-        account_public_access_block=readers.ask(
-            calls.GET_ACCOUNT_PUBLIC_ACCESS_BLOCK,
-            there,
-            lambda response: response["PublicAccessBlockConfiguration"],
-            account=account,
-            AccountId=account,
-        ),
+        account_public_access_block=account_block.result(),
         versioning=ask(calls.GET_BUCKET_VERSIONING, without_metadata),
         encryption=ask(calls.GET_BUCKET_ENCRYPTION, lambda response: response["ServerSideEncryptionConfiguration"]),
         object_lock=ask(calls.GET_OBJECT_LOCK, lambda response: response["ObjectLockConfiguration"]),

@@ -37,7 +37,8 @@ GET_KEY_POLICY = Call("kms", "GetKeyPolicy", "kms:GetKeyPolicy", "key", ("Policy
 GET_KEY_ROTATION_STATUS = Call(
     "kms", "GetKeyRotationStatus", "kms:GetKeyRotationStatus", "key", ("KeyRotationEnabled",)
 )
-LIST_ALIASES = Call("kms", "ListAliases", "kms:ListAliases", "key", ("Aliases",), pages="Aliases")
+# not related to any key or alias, so that its resource must be "*" [KMS developer guide: Controlling access to aliases]
+LIST_ALIASES = Call("kms", "ListAliases", "kms:ListAliases", "*", ("Aliases",), pages="Aliases")
 LIST_GRANTS = Call("kms", "ListGrants", "kms:ListGrants", "key", ("Grants",), pages="Grants")
 
 GET_BUCKET_LOCATION = Call("s3", "GetBucketLocation", "s3:GetBucketLocation", "bucket", root="LocationConstraint")
@@ -103,7 +104,12 @@ GET_BUCKET_REQUEST_PAYMENT = Call(
 )
 
 SIMULATE_PRINCIPAL_POLICY = Call(
-    "iam", "SimulatePrincipalPolicy", "iam:SimulatePrincipalPolicy", "role", ("EvaluationResults",)
+    "iam",
+    "SimulatePrincipalPolicy",
+    "iam:SimulatePrincipalPolicy",
+    "role",
+    ("EvaluationResults",),
+    pages="EvaluationResults",
 )
 
 CALLS: tuple[Call, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Call))

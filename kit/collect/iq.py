@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kit.canonical import Json
 from kit.collect.account import Progress, collect_caller, collect_enabled_regions, collect_trails
-from kit.collect.buckets import collect_bucket
+from kit.collect.buckets import collect_account_block, collect_bucket
 from kit.collect.keys import collect_key, collect_metadata
 from kit.collect.readers import Readers
 from kit.collect.trails import collect_selectors, collect_status
@@ -42,6 +42,7 @@ def collect_iq(readers: Readers, scope: Scope, executor: Executor, progress: Pro
         EvidenceError: an answer can't be recorded.
     """
     first = scope.first_region
+    readers.sign_in(first)
     caller = executor.submit(collect_caller, readers, first)
     enabled = collect_enabled_regions(readers, first)
     regions = scope.regions or enabled.value or (first,)
@@ -114,12 +115,18 @@ def _collect_buckets(
     described: Mapping[str, tuple[_Description, object, object]],
     judged: set[str],
 ) -> dict[str, Future[Bucket]]:
+    """Return the buckets of the judged trails, on their way, by name."""
     buckets: dict[str, Future[Bucket]] = {}
+    blocks: dict[str, Future[Answer[Mapping[str, Json]]]] = {}
     for arn, (description, _, _) in described.items():
         name = description.get("S3BucketName")
         if arn in judged and name and name not in buckets:
             account = scope.bucket_account or arn.split(":")[4]
-            buckets[name] = executor.submit(collect_bucket, readers, name, description["HomeRegion"], account)
+            home = description["HomeRegion"]
+            # submitted before any bucket that waits for it, so that a single thread gets on too
+            if account not in blocks:
+                blocks[account] = executor.submit(collect_account_block, readers, home, account)
+            buckets[name] = executor.submit(collect_bucket, readers, name, home, account, blocks[account])
     return buckets
 
 
@@ -147,12 +154,17 @@ def _collect_keys(
         for named, (region, account) in places.items()
     }
     metadata = {named: future.result() for named, future in asked.items()}
-    collected = {
-        named: executor.submit(collect_key, readers, named, metadata[named], *places[named], scope.reader_roles)
-        for named in places
-        if named in deep
-    }
+    arns = {named: answer.value["Arn"] if answer.value else named for named, answer in metadata.items()}
+    collected: dict[str, Future[Key]] = {}
+    for named, arn in arns.items():
+        if named in deep and arn not in collected:
+            collected[arn] = executor.submit(
+                collect_key, readers, named, metadata[named], *places[named], scope.reader_roles
+            )
     keys = {
-        named: collected[named].result() if named in collected else Key(named, metadata[named]) for named in places
+        named: replace(collected[arn].result(), named=named, metadata=metadata[named])
+        if named in deep
+        else Key(named, metadata[named])
+        for named, arn in arns.items()
     }
     return keys, metadata.get(scope.kms_key) if scope.kms_key else None

@@ -27,8 +27,15 @@ def collect_metadata(readers: Readers, named: str, region: str, account: str) ->
 
     IAM: kms:DescribeKey.
     """
+
+    def read(response: Mapping[str, Json]) -> Mapping[str, Json]:
+        metadata: Mapping[str, Json] = response["KeyMetadata"]
+        if ":key/" not in metadata["Arn"]:
+            raise ValueError("a key without ARN")
+        return metadata
+
     region, account = key_place(named, region, account)
-    return readers.ask(DESCRIBE_KEY, region, lambda response: response["KeyMetadata"], account=account, KeyId=named)
+    return readers.ask(DESCRIBE_KEY, region, read, account=account, KeyId=named)
 
 
 def collect_key(
@@ -55,7 +62,12 @@ def collect_key(
         named,
         metadata,
         readers.ask(
-            GET_KEY_POLICY, region, lambda response: response["Policy"], account=account, KeyId=arn, PolicyName="default"
+            GET_KEY_POLICY,
+            region,
+            lambda response: response["Policy"],
+            account=account,
+            KeyId=arn,
+            PolicyName="default",
         ),
         rotation,
         readers.ask(

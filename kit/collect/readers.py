@@ -1,31 +1,29 @@
 """Signed sessions by account, cached clients by service and Region, and the one function that asks AWS a question."""
 
+import ipaddress
+import os
 import re
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import boto3
-from botocore import xform_name
+import botocore.session
+from botocore import exceptions as refused
 from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    CredentialRetrievalError,
-    HTTPClientError,
-    NoCredentialsError,
-    PartialCredentialsError,
-    ProfileNotFound,
-    TokenRetrievalError,
-    UnauthorizedSSOTokenError,
-)
-from botocore.parsers import ResponseParserError
+from botocore.exceptions import ClientError
+from botocore.loaders import Loader, create_loader
 
 from kit.canonical import Json
-from kit.collect.calls import Call
+from kit.collect.calls import ASSUME_ROLE, Call
+from kit.collect.responses import NO_ANSWER, absence_of, follow
 from kit.errors import KitError
-from kit.evidence import Entry, Recorder, Replayer, Unanswered
-from kit.snapshot import Absence, Answer, Reason
+from kit.evidence import Entry
+from kit.recording import Recorder, Replayer
+from kit.snapshot import Answer
 
 T = TypeVar("T")
 
@@ -33,16 +31,22 @@ CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 30
 ATTEMPTS = 4
 
-_ROOT = re.compile(rb"\s*(?:<\?xml[^>]*\?>)?\s*<(?:\w+:)?(\w+)")
-_DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnauthorizedAccess", "403", "Forbidden")
-_THROTTLED = ("Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown")
+_REPLAYED = {"aws_access_key_id": "replayed", "aws_secret_access_key": "replayed"}
 _NO_CREDENTIALS = (
-    NoCredentialsError,
-    PartialCredentialsError,
-    CredentialRetrievalError,
-    TokenRetrievalError,
-    UnauthorizedSSOTokenError,
-    ProfileNotFound,
+    refused.NoCredentialsError,
+    refused.PartialCredentialsError,
+    refused.CredentialRetrievalError,
+    refused.UnknownCredentialError,
+    refused.RefreshWithMFAUnsupportedError,
+    refused.NoAuthTokenError,
+    refused.TokenRetrievalError,
+    refused.UnknownTokenProviderError,
+    refused.SSOError,
+    refused.LoginError,
+    refused.ProfileNotFound,
+    refused.ConfigNotFound,
+    refused.ConfigParseError,
+    refused.InvalidConfigError,
 )
 
 
@@ -54,8 +58,9 @@ class Readers:
     """Reads AWS as the roles that a run names; every answer goes through `ask`, and so into the evidence.
 
     `role_arns` maps an account to the role that reads what lives there; other accounts are read with the credentials
-    the run was started with, or with `role_arn` where given. A call is tried up to `attempts` times where AWS throttles or does not answer. Safe to use
-    from several threads.
+    the run was started with, or with `role_arn` where given. A call is tried up to `attempts` times where AWS throttles
+    or does not answer. Over a `Replayer` no credentials are looked for and nothing is tried twice. Safe to use from
+    several threads.
     """
 
     def __init__(
@@ -71,14 +76,26 @@ class Readers:
     ) -> None:
         self._recorder = recorder
         self._endpoint_url = endpoint_url
-        self._profile = profile
-        self._role_arn = role_arn
-        self._role_arns = dict(role_arns or {})
-        self._credentials = dict(credentials or {})
-        self._attempts = attempts
+        self._profile = profile if recorder.live else None
+        self._roles = {"": role_arn, **(role_arns or {})}
+        self._credentials = dict(credentials or {}) if recorder.live else _REPLAYED
+        self._attempts = attempts if recorder.live else 1
         self._lock = threading.RLock()
-        self._sessions: dict[str, boto3.Session | Absence] = {}
-        self._clients: dict[tuple[str, str, str], Any] = {}
+        self._sessions: dict[str, Answer[boto3.Session]] = {}
+        self._clients: dict[tuple[boto3.Session, str, str], Any] = {}
+
+    def sign_in(self, region: str) -> None:
+        """Assume every role that the run names, in one Region and in one order: a replay then asks for the same.
+
+        A role that can't be assumed makes the answers absent that it was to read; nobody else reads in its place.
+        IAM: sts:AssumeRole.
+
+        Raises:
+            CredentialsError: no credentials can be found.
+            EvidenceError: an answer can't be recorded.
+        """
+        for reader in self._roles:
+            self._session(reader, region)
 
     def ask(
         self,
@@ -105,79 +122,139 @@ class Readers:
         no value.
 
         Pages are followed to the last; a failing page makes the whole answer absent, since a part is not the whole.
-        An answer that doesn't parse, or lacks a member that the call is made for, is absent too: botocore turns a body
-        that is no JSON into an empty answer.
+        An answer that doesn't parse, is cut short, or lacks a member that the call is made for, is absent too: botocore
+        turns a body that is no JSON into an empty answer.
 
         Raises:
             CredentialsError: no credentials can be found.
             EvidenceError: the answer can't be recorded.
         """
-        name = f"{call.service}:{call.operation} in {region}"
+        reader = account if account in self._roles else ""
+        session = self._session(reader, region)
+        if session.value is None:
+            return Answer(_name(call, region), session.evidence, absence=session.absence)
+        return self._ask(session.value, reader, call, region, read, parameters)
+
+    def _ask(
+        self,
+        session: boto3.Session,
+        reader: str,
+        call: Call,
+        region: str,
+        read: Callable[[Mapping[str, Json], Entry], T],
+        parameters: Mapping[str, Json],
+    ) -> Answer[T]:
+        name = _name(call, region)
         with self._recorder.watch() as attempts:
             try:
-                client = self._client(call.service, region, account)
-                if isinstance(client, Absence):
-                    return Answer(name, attempts.ids, absence=client)
-                response = _follow(client, call, parameters, lambda: attempts.body)
+                response = follow(self._client(session, reader, call.service, region), call, parameters, attempts)
                 return Answer(name, attempts.ids, value=read(response, attempts.entries[-1]))
             except _NO_CREDENTIALS as error:
-                raise CredentialsError(
-                    f"no usable AWS credentials: {error}",
-                    "sign in (for example `aws sso login`) or set AWS_PROFILE or target.profile, then run again",
-                ) from error
-            except (ClientError, BotoCoreError, HTTPClientError, ResponseParserError, Unanswered, _Unreadable) as error:
-                return Answer(name, attempts.ids, absence=_absence(error))
-            except (KeyError, TypeError, AttributeError, ValueError) as error:
-                detail = f"the answer is not of the documented form ({type(error).__name__})"
-                return Answer(name, attempts.ids, absence=Absence(Reason.UNREADABLE, "", detail))
+                raise _no_credentials(error) from error
+            except NO_ANSWER as error:
+                if isinstance(error, ClientError) and error.operation_name != call.operation:
+                    # the call itself was never sent: it was botocore's own, for the role of a profile
+                    raise _no_credentials(error) from error
+                return Answer(name, attempts.ids, absence=absence_of(error))
 
-    def _client(self, service: str, region: str, account: str) -> Any:
-        reader = account if account in self._role_arns else ""
+    def _client(self, session: boto3.Session, reader: str, service: str, region: str) -> Any:
+        key = (session, service, region)
+        # botocore's sessions can't make clients side by side
         with self._lock:
-            key = (service, region, reader)
             if key not in self._clients:
-                session = self._session(reader, region)
-                self._clients[key] = (
-                    session if isinstance(session, Absence) else self._new_client(session, service, region)
-                )
+                self._clients[key] = self._new_client(session, reader, service, region)
             return self._clients[key]
 
-    def _new_client(self, session: boto3.Session, service: str, region: str) -> Any:
+    def _new_client(self, session: boto3.Session, reader: str, service: str, region: str) -> Any:
         config = Config(
             connect_timeout=CONNECT_TIMEOUT_S,
             read_timeout=READ_TIMEOUT_S,
-            retries={"mode": "adaptive", "total_max_attempts": self._attempts},
+            # adaptive retries slow down later calls too, which a single attempt has no use for
+            retries={"mode": "adaptive" if self._attempts > 1 else "standard", "total_max_attempts": self._attempts},
             max_pool_connections=16,
             s3={"addressing_style": "path" if self._endpoint_url else "auto"},
+            # an endpoint set outside the parameters could pass a simulator off as AWS
+            ignore_configured_endpoint_urls=True,  # type: ignore[call-arg]
+            proxies={} if _is_loopback(self._endpoint_url) else None,
         )
         endpoint = self._endpoint_url
         client = session.client(service, region_name=region, endpoint_url=endpoint, config=config)  # type: ignore[call-overload]
+        self._recorder.attach(client.meta.events, reader)
         if endpoint:
             client.meta.events.register("before-sign.s3-control", _without_account)
         return client
 
-    def _session(self, reader: str, region: str) -> boto3.Session | Absence:
-        if reader not in self._sessions:
-            role = self._role_arns.get(reader) or self._role_arn
-            source = boto3.Session(profile_name=self._profile, **self._credentials)  # type: ignore[arg-type]
-            self._recorder.attach(source.events, "")
-            self._sessions[reader] = self._assume(source, role, reader, region) if role else source
-        return self._sessions[reader]
+    def _session(self, reader: str, region: str) -> Answer[boto3.Session]:
+        with self._lock:
+            if reader not in self._sessions:
+                self._sessions[reader] = self._open(reader, region)
+            return self._sessions[reader]
 
-    def _assume(self, source: boto3.Session, role: str, reader: str, region: str) -> boto3.Session | Absence:
-        client = self._new_client(source, "sts", region)
+    def _open(self, reader: str, region: str) -> Answer[boto3.Session]:
+        """Return the session that reads for an account: that of the role it names, else the one the run started with.
+
+        A role is assumed with the credentials the run started with; its session keeps the profile's other settings.
+        """
+        role = self._roles[reader]
         try:
-            taken = client.assume_role(RoleArn=role, RoleSessionName="trailkit")["Credentials"]
-        except (ClientError, BotoCoreError, Unanswered, ResponseParserError, KeyError) as error:
-            absence = _absence(error)
-            return Absence(absence.reason, absence.code, f"assuming {role}: {absence.message}")
-        session = boto3.Session(
-            aws_access_key_id=taken["AccessKeyId"],
-            aws_secret_access_key=taken["SecretAccessKey"],
-            aws_session_token=taken["SessionToken"],
-        )
-        self._recorder.attach(session.events, reader)
-        return session
+            source = self._new_session(self._credentials)
+        except _NO_CREDENTIALS as error:
+            raise _no_credentials(error) from error
+        if role is None:
+            return Answer("", (), value=source)
+        asked = {"RoleArn": role, "RoleSessionName": "trailkit"}
+        taken = self._ask(source, "", ASSUME_ROLE, region, lambda response, _: _taken(response), asked)
+        if taken.absence is not None:
+            message = f"assuming {role}: {taken.absence.message}"
+            return Answer(taken.call, taken.evidence, absence=replace(taken.absence, message=message))
+        return Answer(taken.call, taken.evidence, value=self._new_session(taken.value or {}))
+
+    def _new_session(self, credentials: Mapping[str, str]) -> boto3.Session:
+        # whoever brings credentials along needs nothing of this machine's configuration, and it may be broken
+        core = botocore.session.Session(_NO_CONFIGURATION if self._credentials else None)
+        core.register_component("data_loader", _models())
+        return boto3.Session(botocore_session=core, profile_name=self._profile, **credentials)
+
+
+_NO_CONFIGURATION = {
+    "profile": (None, None, None, None),
+    "config_file": (None, None, os.devnull, None),
+    "credentials_file": (None, None, os.devnull, None),
+}
+
+
+@cache
+def _models() -> Loader:
+    """Return the loader of botocore's service models, which takes longer to fill than a run takes to ask."""
+    return create_loader()
+
+
+def _name(call: Call, region: str) -> str:
+    return f"{call.service}:{call.operation} in {region}"
+
+
+def _taken(response: Mapping[str, Json]) -> dict[str, str]:
+    taken = response["Credentials"]
+    return {
+        "aws_access_key_id": taken["AccessKeyId"],
+        "aws_secret_access_key": taken["SecretAccessKey"],
+        "aws_session_token": taken["SessionToken"],
+    }
+
+
+def _no_credentials(error: Exception) -> CredentialsError:
+    return CredentialsError(
+        f"no usable AWS credentials: {' '.join(str(error).split())}",
+        "sign in (for example `aws sso login`) or set AWS_PROFILE or target.profile, then run again",
+    )
+
+
+def _is_loopback(endpoint: str | None) -> bool:
+    host = urlsplit(endpoint or "").hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _without_account(request: Any, **_: Any) -> None:
@@ -185,56 +262,3 @@ def _without_account(request: Any, **_: Any) -> None:
     that is given by address has no such name.
     """
     request.url = re.sub(r"://[0-9]{12}\.", "://", request.url)
-
-
-class _Unreadable(Exception):
-    """An answer arrived that is not the one the call is made for."""
-
-
-def _follow(client: Any, call: Call, parameters: Mapping[str, Json], body: Callable[[], bytes]) -> Mapping[str, Json]:
-    """Return the parsed response of a call, all pages of it joined."""
-    if not call.pages:
-        response = getattr(client, xform_name(call.operation))(**parameters)
-        _require(call, response, body())
-        return dict(response)
-    collected: list[Json] = []
-    for page in client.get_paginator(xform_name(call.operation)).paginate(**parameters):
-        _require(call, page, body())
-        collected.extend(page[call.pages])
-    return {call.pages: collected}
-
-
-def _require(call: Call, response: Mapping[str, Json], body: bytes) -> None:
-    lacking = [member for member in call.members if response.get(member) is None]
-    if lacking:
-        raise _Unreadable(f"the answer lacks {', '.join(lacking)}")
-    found = _ROOT.match(body)
-    if call.root and (found is None or found[1].decode() != call.root):
-        raise _Unreadable(f"the answer is no {call.root}")
-
-
-def _absence(error: Exception) -> Absence:
-    """Classify what kept a value away, by AWS's error code or the kind of the failure, never by a free text."""
-    if isinstance(error, ClientError):
-        code = str(error.response.get("Error", {}).get("Code") or "unknown error")
-        message = str(error.response.get("Error", {}).get("Message") or "")
-        return Absence(_reason(code), code, message)
-    if isinstance(error, _Unreadable):
-        return Absence(Reason.UNREADABLE, "", str(error))
-    if isinstance(error, ResponseParserError):
-        return Absence(Reason.UNREADABLE, "", "the body does not parse")
-    if isinstance(error, Unanswered):
-        return Absence(Reason.UNREACHABLE, error.failure)
-    if isinstance(error, HTTPClientError):
-        return Absence(Reason.UNREACHABLE, type(error).__name__)
-    return Absence(Reason.ERROR, type(error).__name__)
-
-
-def _reason(code: str) -> Reason:
-    if code in _DENIED:
-        return Reason.DENIED
-    if code in _THROTTLED:
-        return Reason.THROTTLED
-    if code.startswith("NoSuch") or "NotFound" in code:
-        return Reason.MISSING
-    return Reason.ERROR

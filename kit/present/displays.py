@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from jinja2 import TemplateError
 from markupsafe import Markup
 
 from kit.errors import RenderError
 from kit.findings import Verdict
-from kit.present.templating import environment, no_link, stylesheet
+from kit.present.templating import Link, environment, lab_stylesheet, no_link
 from kit.present.text import plain
 
 MIME = "application/vnd.trailkit+json"
@@ -52,13 +53,10 @@ class Display:
         """
         problem = _problem(self.kind, self.data)
         if problem:
-            raise RenderError(
-                f"a {plain(self.kind)[:40]} display can't be shown: {problem}",
-                "run the notebook again with one version of the kit, and don't edit its outputs",
-            )
+            raise _unfit(self.kind, problem)
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        """Return the output that Jupyter saves."""
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:  # noqa: ARG002
+        """Return the output that Jupyter saves, always whole."""
         return {
             MIME: {"kind": self.kind, "data": dict(self.data)},
             "text/html": html(self),
@@ -67,15 +65,33 @@ class Display:
 
 
 def html(display: Display) -> str:
-    """Return a display as HTML that stands alone in JupyterLab, with the kit's stylesheet, in light and dark."""
-    body = environment("kit.present").get_template("display.html").render(display=display, link=no_link)
-    return f'<style>{stylesheet()}</style><div class="trailkit tk-lab">{body}</div>'
+    """Return a display as HTML that stands alone in JupyterLab, with the kit's stylesheet, in light and dark.
+
+    Raises:
+        RenderError: its data have a shape that can't be laid out.
+    """
+    return f'<style>{lab_stylesheet()}</style><div class="trailkit tk-lab">{markup(display, no_link, "")}</div>'
+
+
+def markup(display: Display, link: Link, anchor: str) -> Markup:
+    """Return a display as HTML for a page that has the stylesheet; `anchor` is its id on that page.
+
+    Raises:
+        RenderError: its data have a shape that can't be laid out.
+    """
+    template = environment("kit.present").get_template("display.html")
+    try:
+        return Markup(template.render(display=display, link=link, anchor=anchor))  # noqa: S704 - the template escapes
+    except (TemplateError, TypeError, AttributeError, LookupError, ValueError) as error:
+        raise _unfit(display.kind, plain(error)[:200]) from error
 
 
 def text(display: Display) -> str:
     """Return a display in one to three lines of plain text."""
     data = display.data
-    name = next((data[key] for key in ("test_case", "title", "run_id", "message") if isinstance(data.get(key), str)), "")
+    name = next(
+        (data[key] for key in ("test_case", "title", "run_id", "message") if isinstance(data.get(key), str)), ""
+    )
     parts = [display.kind, str(name), str(data.get("verdict", ""))]
     return plain(" · ".join(part for part in parts if part))[:500]
 
@@ -100,7 +116,9 @@ def display_of(output: Mapping[str, Any]) -> Display | None:
         return None
     payload = bundle[MIME]
     if not isinstance(payload, Mapping) or not isinstance(payload.get("kind"), str):
-        raise RenderError("a display of the notebook names no kind", "run the notebook again, and don't edit its outputs")
+        raise RenderError(
+            "a display of the notebook names no kind", "run the notebook again, and don't edit its outputs"
+        )
     data = payload.get("data")
     return Display(payload["kind"], data if isinstance(data, Mapping) else {})
 
@@ -127,6 +145,13 @@ def source(cell: Mapping[str, Any]) -> str:
     """Return the source of a cell, joined where it was saved as a list of lines."""
     found = cell.get("source") or ""
     return "".join(map(str, found)) if isinstance(found, list) else str(found)
+
+
+def _unfit(kind: str, problem: str) -> RenderError:
+    return RenderError(
+        f"a display of kind {plain(kind)[:40]!r} can't be shown: {problem}",
+        "run the notebook again with one version of the kit, and don't edit its outputs",
+    )
 
 
 def _problem(kind: str, data: Any) -> str:
@@ -172,9 +197,3 @@ def _conditions(finding: Mapping[str, Any]) -> str:
     if not all(judged is None or isinstance(judged, bool) for judged in met.values()):
         return "a condition is neither met, nor unmet, nor open"
     return "" if set(met) == set(expected) == set(actual) else "its conditions lack an expected or an actual value"
-
-
-def markup(display: Display, link: Any, anchor: str) -> Markup:
-    """Return a display as HTML for a record, with links to its other parts; `anchor` is its id on the page."""
-    template = environment("kit.present").get_template("display.html")
-    return Markup(template.render(display=display, link=link, anchor=anchor))  # noqa: S704 - the template escapes

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from kit.present.svg import svg_uri
 from kit.present.text import cut, plain, slug, visible
 from kit.present.values import count, value
-from kit.present.words import MET, VERDICTS, bytes_text, criticality, moment
+from kit.present.words import MET, VERDICTS, bytes_text, criticality, moment, runs
 
 Link = Callable[[str, str], str]
 """Where an anchor of a kind (step, evidence, clause, trace) and key leads: `#id`, or empty where there is none."""
@@ -46,7 +46,7 @@ def environment(*packages: str) -> Environment:
     )
     made.filters |= {
         "visible": visible, "cut": cut, "value": value, "slug": slug, "moment": moment, "count": count,
-        "bytes": bytes_text, "criticality": criticality,
+        "bytes": bytes_text, "criticality": criticality, "runs": runs,
     }  # fmt: skip
     made.globals |= {"VERDICTS": VERDICTS, "MET": MET, "svg_uri": svg_uri}
     return made
@@ -63,13 +63,19 @@ def stylesheet() -> str:
     return compact(css)
 
 
+@cache
+def lab_stylesheet() -> str:
+    """Return the stylesheet of a display in JupyterLab, whose own rules for tables and lists are more specific."""
+    return compact(stylesheet() + template_text("kit.present", "lab.css"))
+
+
 def compact(css: str) -> str:
     """Return a stylesheet without comments and indentation: it is repeated in every output of a notebook."""
     text = "".join(part.split("*/", 1)[-1] for part in css.split("/*"))
     return "\n".join(line.strip() for line in text.splitlines() if line.strip())
 
 
-def no_link(kind: str, key: str) -> str:
+def no_link(kind: str, key: str) -> str:  # noqa: ARG001 - a `Link`
     """Lead nowhere: a display in JupyterLab stands alone."""
     return ""
 

@@ -59,7 +59,8 @@ class _Writer:
         if not text:
             return Markup('<span class="tk-none">empty text</span>')
         shown = cut(text, self.where, self.limit)
-        return Markup('<bdi>"{}"</bdi>' if _LOOKS_LIKE_OTHER.fullmatch(text) else "<bdi>{}</bdi>").format(shown)
+        quote = '"' if _LOOKS_LIKE_OTHER.fullmatch(text) else ""
+        return Markup("<bdi>{}{}{}</bdi>").format(quote, shown, quote)
 
     def _list(self, items: list[Any] | tuple[Any, ...], depth: int) -> Markup:
         if not items:
@@ -104,9 +105,7 @@ class _Writer:
     def _fold(self, html: Markup, item: Any, noun: str, depth: int) -> Markup:
         if len(item) <= _LONG or depth:
             return html
-        return Markup('<details class="tk-fold"><summary>{}</summary>{}</details>').format(
-            count(len(item), noun), html
-        )
+        return Markup('<details class="tk-fold"><summary>{}</summary>{}</details>').format(count(len(item), noun), html)
 
     def _more(self, number: int) -> Markup:
         return Markup('<li class="tk-cut">… {} more; whole in {}</li>').format(f"{number:,}", plain(self.where))

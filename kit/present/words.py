@@ -1,6 +1,7 @@
 """The words, glyphs and shapes of a record: a verdict is never told by colour alone (WCAG 2.2, 1.4.1)."""
 
 import re
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from kit.findings import Verdict
@@ -31,6 +32,7 @@ MET: dict[bool | None, Sign] = {
 }
 
 _CRITICALITY = {"critical": "▲▲▲", "major": "▲▲", "minor": "▲"}
+_ENTRY = re.compile(r"E(\d+)")
 _MOMENT = re.compile(r"(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2}(?::\d{2})?)(?:\.\d+)?(?:Z|\+00:00)")
 
 
@@ -53,3 +55,17 @@ def bytes_text(number: Any) -> str:
     if number < 1000:
         return f"{number} bytes" if number != 1 else "1 byte"
     return f"{number / 1000:,.1f} kB" if number < 1_000_000 else f"{number / 1_000_000:,.1f} MB"
+
+
+def runs(ids: Iterable[Any]) -> list[tuple[str, str]]:
+    """Return evidence ids with unbroken runs drawn together: (first, last), `last` empty for one that stands alone."""
+    found: list[list[str]] = []
+    for entry in map(str, ids):
+        match = _ENTRY.fullmatch(entry)
+        if found and match and found[-1][-1] == f"E{int(match[1]) - 1:0{len(match[1])}}":
+            found[-1].append(entry)
+        else:
+            found.append([entry])
+    # Two in a row are no shorter as a run.
+    pairs = [[(run[0], run[-1])] if len(run) > 2 else [(one, "") for one in run] for run in found]
+    return [pair for run in pairs for pair in run]

@@ -1,16 +1,18 @@
 """What a record consists of: the names of its files, its manifest, and `SHA256SUMS`.
 
-`manifest.json` (RFC 8785) lists every input of the rendering with its SHA-256: notebook, findings, JUnit and evidence. Its
-own SHA-256 is the *record digest*, printed on every page. `SHA256SUMS` then lists every file of the record, manifest,
-HTML and PDF included, in the format of `sha256sum`; nothing is circular.
+`manifest.json` (RFC 8785) lists every input of the rendering with its SHA-256: notebook, findings, JUnit and evidence.
+Its own SHA-256 is the *record digest*, printed on every page. `SHA256SUMS` then lists every file of the record,
+manifest, HTML and PDF included, in the format of `sha256sum`; nothing is circular.
 """
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
+from stat import S_ISDIR, S_ISREG
 
 from kit.canonical import Json, canonical, sha256_file
-from kit.errors import RecordError
+from kit.errors import EvidenceError, RecordError, RejectionError
 
 MANIFEST = "manifest.json"
 SUMS = "SHA256SUMS"
@@ -24,23 +26,34 @@ RUNS = ".runs"
 """Where, in the outputs folder, a run keeps what it has until its record is sealed."""
 
 SCHEMA = 1
-_RESTORE = "restore the record from its archive"
+RESTORE = "restore the record from its archive"
+
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 def files_in(folder: Path) -> list[str]:
-    """Return the relative names of all files below a folder, with `/`, sorted.
+    """Return the relative names of all files below a folder, with `/`, sorted; of no folder, none.
 
     Raises:
-        RecordError: something below it is neither a file nor a folder: a link, a socket, a device.
+        RecordError: something below it is neither a file nor a folder (a link, a socket, a device), or can't be listed.
     """
-    names = []
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise RecordError(f"{name} is a link or no regular file", _RESTORE)
-        if path.is_file():
-            names.append(name)
-    return names
+    names: list[str] = []
+    waiting = [folder] if folder.exists() else []
+    while waiting:
+        try:
+            entries = sorted(waiting.pop().iterdir())
+            modes = [entry.lstat().st_mode for entry in entries]
+        except OSError as error:
+            raise RecordError(f"{error.filename} can't be listed: {error.strerror}", "make it readable") from error
+        for entry, mode in zip(entries, modes, strict=True):
+            name = entry.relative_to(folder).as_posix()
+            if S_ISDIR(mode):
+                waiting.append(entry)
+            elif S_ISREG(mode):
+                names.append(name)
+            else:
+                raise RejectionError(f"{name} is a link or no regular file", RESTORE)
+    return sorted(names)
 
 
 def file_table(folder: Path, names: Iterable[str]) -> dict[str, Json]:
@@ -59,31 +72,51 @@ def read_manifest(folder: Path) -> dict[str, Json]:
     """Return the manifest of a record.
 
     Raises:
-        RecordError: it is missing, not canonical JSON, of another schema, or names a file outside the record.
+        RejectionError: it is missing, not canonical JSON, of another schema, or names a file outside the record.
     """
     try:
         content = (folder / MANIFEST).read_bytes()
     except OSError as error:
-        raise RecordError(f"{MANIFEST} can't be read: {error.strerror}", "name the folder of a sealed record") from error
+        raise RejectionError(
+            f"{MANIFEST} can't be read: {error.strerror}", "restore it, or name the folder of a sealed record"
+        ) from error
     try:
         manifest = json.loads(content)
         canonical_form = canonical(manifest)
-    except (ValueError, RecursionError) as error:
-        raise RecordError(f"{MANIFEST} is no JSON: {error}", _RESTORE) from error
+    except (ValueError, RecursionError, EvidenceError) as error:
+        problem = error.message if isinstance(error, EvidenceError) else error
+        raise RejectionError(f"{MANIFEST} is no JSON: {problem}", RESTORE) from error
     if canonical_form != content:
-        raise RecordError(f"{MANIFEST} is not in canonical form (RFC 8785)", _RESTORE)
+        raise RejectionError(f"{MANIFEST} is not in canonical form (RFC 8785)", RESTORE)
     if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
-        raise RecordError(f"{MANIFEST} is not of schema {SCHEMA}", "verify it with the kit version that made it")
+        raise RejectionError(f"{MANIFEST} is not of schema {SCHEMA}", "verify it with the kit version that made it")
     files = manifest.get("files")
     if not isinstance(files, dict) or not files:
-        raise RecordError(f"{MANIFEST} lists no files", _RESTORE)
+        raise RejectionError(f"{MANIFEST} lists no files", RESTORE)
     for name, entry in files.items():
-        if not is_plain_name(name) or set(entry) != {"bytes", "sha256"}:
-            raise RecordError(f"{MANIFEST} lists a file it can't hold: {name}", _RESTORE)
+        if not is_plain_name(name) or not _is_entry(entry):
+            raise RejectionError(f"{MANIFEST} lists a file it can't hold: {name}", RESTORE)
     return manifest
 
 
 def is_plain_name(name: str) -> bool:
-    """Whether a name stays inside the folder it is taken from."""
+    """Whether a name stays inside the folder it is taken from, and on its line of a list."""
     path = PurePosixPath(name)
-    return bool(name) and not path.is_absolute() and ".." not in path.parts and path.as_posix() == name and "\\" not in name
+    return (
+        bool(path.parts)
+        and not path.is_absolute()
+        and ".." not in path.parts
+        and path.as_posix() == name
+        and "\\" not in name
+        and name.isprintable()
+    )
+
+
+def _is_entry(entry: Json) -> bool:
+    return (
+        isinstance(entry, dict)
+        and set(entry) == {"bytes", "sha256"}
+        and type(entry["bytes"]) is int
+        and isinstance(entry["sha256"], str)
+        and bool(_SHA256.fullmatch(entry["sha256"]))
+    )

@@ -1,8 +1,11 @@
 """Seals an executed notebook and its evidence into a record: whole at any instant, or absent."""
 
+import contextlib
+import fcntl
 import os
+import shlex
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +14,22 @@ from kit.canonical import Json, canonical, sha256, sha256_file
 from kit.errors import EvidenceError, KitError, RecordError
 from kit.evidence import INDEX, read_body, read_index
 from kit.findings import Verdict
-from kit.record.executed import Executed, read_executed
+from kit.record.executed import EXECUTION, PARAMETERS, Executed, read_executed
 from kit.record.junit import junit_xml
-from kit.record.manifest import EVIDENCE, FINDINGS, JUNIT, MANIFEST, NOTEBOOK, RUNS, SCHEMA, SUMS, file_table, files_in, sums_text
-
+from kit.record.manifest import (
+    EVIDENCE,
+    FINDINGS,
+    JUNIT,
+    MANIFEST,
+    NOTEBOOK,
+    RUNS,
+    SCHEMA,
+    SUMS,
+    file_table,
+    files_in,
+    is_plain_name,
+    sums_text,
+)
 
 Render = Callable[[Path, Executed, str], list[KitError]]
 """Writes `record.html` and `record.pdf` into a folder, given the notebook and the record digest; returns what it could
@@ -35,47 +50,47 @@ class Sealed:
 def seal(notebook: Path, outputs: Path, render: Render) -> Sealed:
     """Seal an executed notebook with the evidence of its run into `outputs/<run id>`, and return the record.
 
-    Everything is written to a temporary folder beside it, synced, and renamed: a crash leaves no half record. The
-    evidence of the run is removed from the working folder once the record stands.
+    Everything is written to a temporary folder beside it, synced, and renamed: a crash leaves no half record, and the
+    run can be sealed again. What the run had under `.runs` is removed once the record stands.
 
     Raises:
         RecordError: the notebook contradicts itself or its evidence, the record exists already, or can't be written.
         ExecutionError: the notebook did not run to its end.
-        EvidenceError: a piece of evidence is missing or was changed.
+        EvidenceError: a piece of evidence is missing, was changed or was added.
         RenderError: the HTML can't be made.
     """
     executed = read_executed(notebook)
     working = _working_folder(executed.run_id, notebook, outputs)
     folder = outputs / executed.run_id
-    if folder.exists():
-        raise RecordError(f"the record {folder} exists already", "verify it, or seal into another folder with --output")
-    _hold_evidence(working / EVIDENCE, executed)
-    temporary = outputs / f".sealing-{executed.run_id}-{os.getpid()}"
     try:
-        temporary.mkdir(parents=True)
-        digest = _write_inputs(temporary, executed, working / EVIDENCE)
-        warnings = render(temporary, executed, digest)
-        (temporary / SUMS).write_text(sums_text(temporary), encoding="utf-8")
-        _sync(temporary)
-        temporary.rename(folder)
+        with _temporary_folder(outputs / f".sealing-{executed.run_id}") as temporary:
+            if folder.exists():
+                remedy = "verify it, or seal into another folder with --output"
+                raise RecordError(f"the record {folder} exists already", remedy)
+            _take_evidence(working / EVIDENCE, temporary / EVIDENCE, executed)
+            digest = _write_inputs(temporary, executed)
+            warnings = render(temporary, executed, digest)
+            (temporary / SUMS).write_text(sums_text(temporary), encoding="utf-8")
+            _sync(temporary)
+            temporary.rename(folder)
         _sync_folder(outputs)
+    except BlockingIOError as error:
+        raise RecordError(f"{executed.run_id} is being sealed by another process", "wait until it is done") from error
     except OSError as error:
+        again = shlex.join(["trailkit", "seal", str(notebook), "--output", str(outputs)])
         raise RecordError(
             f"the record can't be written to {outputs}: {error.strerror or error}",
-            f"free space or choose another folder; the run is kept, seal it again with `trailkit seal {notebook}`",
+            f"free space or choose another folder; the run is kept, seal it again with `{again}`",
         ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    shutil.rmtree(working, ignore_errors=True)
+    _discard(working, notebook)
     return Sealed(folder, executed.verdict, digest, tuple(warnings))
 
 
 def _working_folder(run_id: str, notebook: Path, outputs: Path) -> Path:
-    """Return the working folder of a run: under the outputs, or beside the notebook or above it."""
-    if "/" in run_id or run_id.startswith("."):
-        raise RecordError("the notebook names a run by no run id", "run the notebook again, and don't edit its outputs")
-    places = (outputs, notebook.resolve().parent, notebook.resolve().parent / "outputs", notebook.resolve().parents[1] / "outputs")
-    for place in places:
+    """Return the working folder of a run: under the outputs, beside the notebook, or one or two folders above it."""
+    here = notebook.resolve().parent
+    above = [here, *here.parents][:3]
+    for place in (outputs, *above, *(folder / "outputs" for folder in above)):
         if (place / RUNS / run_id).is_dir():
             return place / RUNS / run_id
     raise RecordError(
@@ -84,22 +99,60 @@ def _working_folder(run_id: str, notebook: Path, outputs: Path) -> Path:
     )
 
 
-def _hold_evidence(folder: Path, executed: Executed) -> None:
-    """Hold the evidence against what the notebook concluded on, and each body against its hash.
+@contextlib.contextmanager
+def _temporary_folder(path: Path) -> Iterator[Path]:
+    """Make an empty folder that nobody else seals into, for a block that renames it; remove it when the block fails.
+
+    What a killed process left in it is removed: the lock died with that process.
 
     Raises:
-        EvidenceError: the index is another than the one concluded on, or a body is missing or changed.
+        BlockingIOError: another process holds it.
     """
-    index = folder / INDEX
+    path.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            for left in path.iterdir():
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+            yield path
+        except BaseException:
+            shutil.rmtree(path, ignore_errors=True)
+            raise
+    finally:
+        os.close(handle)
+
+
+def _take_evidence(source: Path, target: Path, executed: Executed) -> None:
+    """Copy the evidence, and hold the copy against what the notebook concluded on: nothing changed, missing or added.
+
+    Raises:
+        EvidenceError: the index is another than the one concluded on, a body is missing or changed, or a file is
+            there that the run did not record.
+        RecordError: something in the folder is neither a file nor a folder, or a finding cites what is not there.
+    """
+    names = files_in(source)
+    for name in names:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / name, target / name)
+    index = target / INDEX
     if (sha256_file(index) if index.exists() else sha256(b"")) != executed.conclusion["evidence_sha256"]:
-        raise EvidenceError("the evidence is not that which the notebook concluded on", "run the notebook again")
-    for entry in read_index(folder):
-        read_body(folder, entry)
+        raise EvidenceError(f"{source / INDEX} is not what the notebook concluded on", "run the notebook again")
+    entries = read_index(target)
+    for entry in entries:
+        if entry.path and not is_plain_name(entry.path):
+            raise EvidenceError(f"evidence {entry.id} names a file outside its folder", "run the notebook again")
+        read_body(target, entry)
+    for name in sorted(set(names) - {INDEX} - {entry.path for entry in entries}):
+        raise EvidenceError(f"{source / name} was not recorded by the run", "remove it, then seal the notebook again")
+    known = {entry.id for entry in entries}
+    for finding in executed.conclusion["findings"]:
+        if missing := sorted(set(finding["evidence"]) - known):
+            raise RecordError(f"a finding of {finding['test_case']} cites no evidence: {missing[0]}", "run it again")
 
 
-def _write_inputs(folder: Path, executed: Executed, evidence: Path) -> str:
-    """Write all that the manifest covers, and the manifest; return its digest."""
-    shutil.copytree(evidence, folder / EVIDENCE)
+def _write_inputs(folder: Path, executed: Executed) -> str:
+    """Write all that the manifest covers besides the evidence, and the manifest; return its digest."""
     (folder / NOTEBOOK).write_bytes(executed.content)
     (folder / FINDINGS).write_bytes(canonical(findings_document(executed)))
     (folder / JUNIT).write_bytes(junit_xml(executed.run, executed.steps))
@@ -122,7 +175,7 @@ def findings_document(executed: Executed) -> dict[str, Json]:
 
 def _manifest(executed: Executed, files: Mapping[str, Json]) -> dict[str, Json]:
     run = executed.run
-    kept = ("protocol", "executed_by", "system_id", "environment", "protocol_id", "started", "demonstration")
+    kept = ("protocol", *EXECUTION, "started", "demonstration")
     return {
         "schema": SCHEMA,
         "record_id": executed.run_id,
@@ -131,7 +184,7 @@ def _manifest(executed: Executed, files: Mapping[str, Json]) -> dict[str, Json]:
         **{name: run[name] for name in kept},
         "finished": executed.conclusion["finished"],
         "caller": executed.collection["caller"],
-        "parameters": {name: run[name] for name in ("target", "expected", "window", "requirements")},
+        "parameters": {name: run[name] for name in PARAMETERS},
         "parameters_sha256": run["parameters_sha256"],
         "protocol_sha256": executed.sources_sha256,
         "verdict": executed.verdict.value,
@@ -149,11 +202,19 @@ def _sync(folder: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Sync a folder's entries, where the system can open a folder at all (Windows can't, and needs no such thing)."""
-    if os.name == "nt":
-        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _discard(working: Path, notebook: Path) -> None:
+    """Remove what a run had outside its record; a notebook that the user named a path for stays."""
+    shutil.rmtree(working, ignore_errors=True)
+    runs = working.parent
+    # the record stands, whatever can't be removed; and another run may have its own in there
+    with contextlib.suppress(OSError):
+        if notebook.resolve().parent == runs.resolve():
+            notebook.unlink(missing_ok=True)
+        runs.rmdir()

@@ -23,16 +23,16 @@ def _json(text: str) -> str:
     parts: list[str] = []
     depth = 0
     last = ""
-    for token in _JSON_TOKEN.findall(text):
-        if token in "}]":
+    for part in _JSON_TOKEN.findall(text):
+        if part in "}]":
             depth -= 1
-            parts.append(token if last in ("{", "[") else "\n" + "  " * depth + token)
+            parts.append(part if last in ("{", "[") else "\n" + "  " * depth + part)
         else:
             if last in ("{", "[", ","):
                 parts.append("\n" + "  " * depth)
-            parts.append(token + (" " if token == ":" else ""))
-            depth += token in ("{", "[")
-        last = token
+            parts.append(part + (" " if part == ":" else ""))
+            depth += part in ("{", "[")
+        last = part
     return "".join(parts)
 
 
@@ -40,19 +40,19 @@ def _xml(text: str) -> str:
     lines: list[str] = []
     depth = 0
     open_line = False
-    for token in (found for found in _XML_TOKEN.findall(text) if found.strip()):
-        if not token.startswith("<"):
-            lines[-1:] = [(lines[-1] if lines else "") + token]
+    for part in (found for found in _XML_TOKEN.findall(text) if found.strip()):
+        if not part.startswith("<"):
+            lines[-1:] = [(lines[-1] if lines else "") + part]
             open_line = True
-        elif token.startswith("</"):
+        elif part.startswith("</"):
             depth = max(depth - 1, 0)
-            if open_line or (lines and lines[-1].lstrip().startswith(token.replace("</", "<")[:-1])):
-                lines[-1] += token
+            if open_line or (lines and lines[-1].lstrip().startswith(part.replace("</", "<")[:-1])):
+                lines[-1] += part
             else:
-                lines.append("  " * depth + token)
+                lines.append("  " * depth + part)
             open_line = False
         else:
-            lines.append("  " * depth + token)
-            depth += not token.startswith(("<?", "<!")) and not token.endswith("/>")
+            lines.append("  " * depth + part)
+            depth += not part.startswith(("<?", "<!")) and not part.endswith("/>")
             open_line = False
     return "\n".join(lines)

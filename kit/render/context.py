@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal, Self
 
 from kit.canonical import Json
+from kit.errors import RenderError
 from kit.evidence import INDEX, read_body, read_index
 
 
@@ -71,6 +72,15 @@ class RecordContext:
     page_size: Literal["A4", "Letter"] = "A4"
     manifest: Mapping[str, Any] | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse a sheet that no stylesheet knows.
+
+        Raises:
+            RenderError: the page size is neither A4 nor Letter.
+        """
+        if self.page_size not in ("A4", "Letter"):
+            raise RenderError(f"the page size {self.page_size!r} is unknown", "choose A4 or Letter")
+
 
 def evidence_entries(folder: Path) -> tuple[EvidenceEntry, ...]:
     """Return the evidence of a folder with the text of each body, held against its hash.
@@ -94,11 +104,18 @@ def evidence_entries(folder: Path) -> tuple[EvidenceEntry, ...]:
 
 
 def attach_folder(folder: Path) -> list[Attachment]:
-    """Return the files of an evidence folder as attachments, the index first, the bodies in the index's order."""
-    names = [INDEX, *(entry.path for entry in read_index(folder) if entry.path)]
-    mimes = {".json": "application/json", ".jsonl": "application/jsonl", ".xml": "application/xml", ".txt": "text/plain"}
-    return [
-        Attachment(f"evidence/{name}", folder / name, "Evidence index" if name == INDEX else "Raw response",
-                   mimes.get(PurePosixPath(name).suffix, "application/octet-stream"))
-        for name in names if (folder / name).exists()
-    ]  # fmt: skip
+    """Return the files of an evidence folder as attachments: the index first, then the bodies in its order.
+
+    Raises:
+        EvidenceError: the index can't be read.
+    """
+    mimes = {".json": "application/json", ".xml": "application/xml", ".txt": "text/plain"}
+    found = []
+    if (folder / INDEX).is_file():
+        found.append(Attachment(f"evidence/{INDEX}", folder / INDEX, "Index of the evidence", "application/jsonl"))
+    for entry in read_index(folder):
+        if entry.path:
+            mime = mimes.get(PurePosixPath(entry.path).suffix, "application/octet-stream")
+            said = f"{entry.id}, {entry.service}:{entry.operation}: body of the response, as received"
+            found.append(Attachment(f"evidence/{entry.path}", folder / entry.path, said, mime))
+    return found

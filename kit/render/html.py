@@ -47,8 +47,10 @@ def render_html(notebook: Mapping[str, Any], record: RecordContext) -> str:
         digest = b64encode(sha256(css.encode()).digest()).decode()
         template = environment("kit.render", "kit.present").get_template("page.html")
         return template.render(page=page, record=record, css=Markup(css), style_hash=digest)  # noqa: S704 - our own CSS
-    except (TemplateError, TypeError, AttributeError, KeyError, IndexError, ValueError) as error:
-        raise RenderError(f"a display of the notebook can't be laid out: {plain(error)[:200]}", _UNSAFE_REPAIR) from error
+    except (TemplateError, TypeError, AttributeError, LookupError, ValueError) as error:
+        raise RenderError(
+            f"a display of the notebook can't be laid out: {plain(error)[:200]}", _UNSAFE_REPAIR
+        ) from error
 
 
 class _Page:
@@ -63,8 +65,12 @@ class _Page:
         self.protocol: Mapping[str, Any] = (self.run or {}).get("protocol") or {}
         self.title = str(self.protocol.get("title") or "Executed notebook")
         self.stamp = _stamp(self.run)
+        self.state = " · ".join(
+            part for part in (self.stamp, "" if record.sealed else "UNSEALED: not a record") if part
+        )
         self.warnings = _warnings(notebook, displays, record)
-        self.verdict = _verdict(self.conclusion, self.steps)
+        self.brief = _brief(displays, self.steps)
+        self.verdict = _verdict(self.conclusion, self.brief, self.steps)
         self.links = _Links(displays, record.evidence)
         self.cited = _cited(self.steps)
         self.contents: list[tuple[Heading, list[tuple[str, str, str]]]] = []
@@ -81,15 +87,22 @@ class _Page:
     @property
     def tally(self) -> str:
         """How many test cases came to each verdict, in words."""
-        given = [step["verdict"] for step in self.steps]
+        given = [row["verdict"] for row in self.brief]
         return ", ".join(f"{given.count(name)} {sign.word}" for name, sign in VERDICTS.items() if name in given)
+
+    @property
+    def files(self) -> list[tuple[str, int, str]]:
+        """The files that the manifest lists, with bytes and SHA-256; bodies of responses are in the evidence index."""
+        listed = (self.record.manifest or {}).get("files") or {}
+        bodies = {f"evidence/{entry.path}" for entry in self.record.evidence}
+        return [(name, file["bytes"], file["sha256"]) for name, file in sorted(listed.items()) if name not in bodies]
 
     def cited_by(self, entry_id: str) -> list[str]:
         """Return the test cases that rest on an entry of the evidence."""
         return self.cited.get(entry_id, [])
 
     def _blocks(self, notebook: Mapping[str, Any]) -> Iterable[Markup]:
-        prose = Prose(self.title)
+        prose = Prose(self.title, [f"{step['test_case']} {step['title']}" for step in self.steps])
         anchors = self.links.anchors()
         seen = code_cells = 0
         for cell in cells(notebook):
@@ -137,7 +150,9 @@ class _Links:
             self._anchors.append(anchor)
         for entry in evidence:
             self._known.setdefault(("evidence", entry.id), f"#evidence-{slug(entry.id)}")
-        rows = next((display.data["rows"] for display in reversed(displays) if display.kind == "traceability"), [])
+        rows: list[Any] = next(
+            (display.data["rows"] for display in reversed(displays) if display.kind == "traceability"), []
+        )
         # Only the last matrix carries ids: an id names one place.
         self._traced = sum(display.kind == "traceability" for display in displays) == 1
         for index, row in enumerate(rows if self._traced else []):
@@ -163,15 +178,23 @@ def _stamp(run: Mapping[str, Any] | None) -> str:
     return "DEMONSTRATION: sandbox account, no GxP evidence" if run["demonstration"] else ""
 
 
-def _verdict(conclusion: Mapping[str, Any] | None, steps: list[Mapping[str, Any]]) -> str | None:
+def _brief(displays: list[Display], steps: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return one row a test case: what the summary lists, for it knows the steps not taken, and what the steps say."""
+    summary = _last(displays, "summary") or {"rows": []}
+    rows: dict[str, Mapping[str, Any]] = {str(row["test_case"]): row for row in summary["rows"]}
+    return list((rows | {str(step["test_case"]): step for step in steps}).values())
+
+
+def _verdict(
+    conclusion: Mapping[str, Any] | None, brief: list[Mapping[str, Any]], steps: list[Mapping[str, Any]]
+) -> str | None:
     """Return the verdict of the cover, the worse of what was concluded and what the findings say; None if open."""
     if conclusion is None:
         return None
-    said = [Verdict(conclusion["verdict"])]
-    judged = [Verdict(step["verdict"]) for step in steps] + [
-        Verdict(finding["verdict"]) for step in steps for finding in step["findings"]
-    ]
-    return min([*said, *([roll_up(judged)] if judged else [])], key=_SEVERITY.index)
+    findings = [finding for step in steps for finding in step["findings"]] + list(conclusion.get("findings") or [])
+    judged = [Verdict(each["verdict"]) for each in [*brief, *findings]]
+    said = Verdict(conclusion["verdict"])
+    return min([said, *([roll_up(judged)] if judged else [])], key=_SEVERITY.index)
 
 
 def _warnings(notebook: Mapping[str, Any], displays: list[Display], record: RecordContext) -> list[str]:
@@ -292,7 +315,7 @@ def _running(page: _Page, record: RecordContext) -> str:
     """Return the page rules: what stands in the margin of every sheet."""
     words = {
         "NAME": str(record.record_id or (page.run or {}).get("run_id") or page.title)[:80],
-        "STATE": page.stamp or ("" if record.sealed else "UNSEALED: not a record"),
+        "STATE": page.state,
         "DIGEST": f"Record digest {record.record_digest[:80]}" if record.sealed else "Unsealed: no record digest",
     }
     css = template_text("kit.render", "sheet.css").replace("SIZE", record.page_size)

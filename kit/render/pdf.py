@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 from kit.errors import RenderError
 from kit.present.text import code_point
@@ -51,13 +52,12 @@ def _write(
     # A record holds its pictures itself; whatever else a drawing asks for is not fetched.
     fetcher = weasyprint.urls.URLFetcher(allowed_protocols=("data",), allow_redirects=False)
     page = weasyprint.HTML(string=html, url_fetcher=fetcher)
-    pdf = page.write_pdf(
-        pdf_variant="pdf/a-3a",
-        pdf_identifier=(record.record_digest or record.record_id or "unsealed").encode(),
-        attachments=[
-            _attach(weasyprint, attachment, created) for attachment in sorted(attachments, key=lambda one: one.name)
-        ],
-    )
+    files = [_attach(weasyprint, attachment, created) for attachment in sorted(attachments, key=lambda one: one.name)]
+    identifier = (record.record_digest or record.record_id or "unsealed").encode()
+    with catch_warnings():
+        # WeasyPrint leaves its colour profile to the interpreter to close.
+        simplefilter("ignore", ResourceWarning)
+        pdf = page.write_pdf(pdf_variant="pdf/a-3a", pdf_identifier=identifier, attachments=files)
     return bytes(pdf)
 
 
@@ -67,7 +67,10 @@ def _attach(weasyprint: Any, attachment: Attachment, created: datetime) -> Any:
         relationship=attachment.relationship,
     )  # fmt: skip
     # WeasyPrint takes the type from the name, by tables that differ between machines; the caller knows it.
-    made.source = nullcontext((BytesIO(attachment.read()), None, None, attachment.mime))
+    try:
+        made.source = nullcontext((BytesIO(attachment.read()), None, None, attachment.mime))
+    except OSError as error:
+        raise RenderError(f"{attachment.name} can't be attached: {error.strerror}", "seal the run again") from error
     return made
 
 

@@ -1,6 +1,7 @@
 """The prose of a notebook as HTML: Markdown in, with HTML in it escaped and nothing fetched."""
 
 import re
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import mistune
@@ -22,13 +23,13 @@ class Heading(NamedTuple):
 class Prose:
     """Renders the prose cells of one notebook, and collects their headings for the contents.
 
-    The notebook's title is the page's, so headings start at level 2; a first heading that only repeats the title is
-    left out.
+    The notebook's title is the page's, so headings start at level 2. A heading that only says what the page or a card
+    says itself (`said`) is left out.
     """
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, said: Iterable[str] = ()) -> None:
         self.headings: list[Heading] = []
-        self._title = title.strip().casefold()
+        self._said = {" ".join(words.split()).casefold() for words in (title, *said)}
         self._anchors: set[str] = set()
         self._render = mistune.create_markdown(renderer=_Renderer(self), plugins=["table", "strikethrough"])
 
@@ -38,8 +39,8 @@ class Prose:
 
     def heading(self, text: str, level: int) -> str:
         """Return a heading, and note it."""
-        words = str(Markup(text).striptags())
-        if level == 1 and words.strip().casefold() == self._title:
+        words = str(Markup(text).striptags())  # noqa: S704 - rendered, hence escaped
+        if " ".join(words.split()).casefold() in self._said:
             return ""
         level = max(2, min(level, 4))
         anchor = self.anchor(words)

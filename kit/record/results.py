@@ -1,0 +1,97 @@
+"""What the steps of a run give together: summary, traceability, deviations and counts, as a notebook shows them.
+
+Pure functions of the steps' data. A notebook is made with them, and held against them when it is sealed.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from kit.canonical import Json
+from kit.catalogue import Protocol, TestCase
+from kit.findings import Finding, Verdict, not_executed, roll_up
+
+Steps = Sequence[Mapping[str, Json]]
+
+
+def protocol_data(of: Protocol) -> dict[str, Json]:
+    """Return what a run shows of its protocol."""
+    return {name: getattr(of, name) for name in ("id", "title", "version", "purpose")}
+
+
+def step_data(case: TestCase, findings: Sequence[Finding], started: str = "", finished: str = "") -> dict[str, Json]:
+    """Return the data of a step: the test case as the catalogue has it, its findings, and their verdict."""
+    return {
+        "test_case": case.id,
+        **{name: getattr(case, name) for name in ("title", "purpose", "method", "criterion", "criticality")},
+        "clauses": [dict(vars(clause)) for clause in case.clauses],
+        "verdict": roll_up(finding.verdict for finding in findings).value,
+        "findings": [finding.to_json() for finding in findings],
+        "started": started,
+        "finished": finished,
+    }
+
+
+def all_steps(of: Protocol, taken: Mapping[str, Mapping[str, Json]]) -> list[Mapping[str, Json]]:
+    """Return the data of every step of a protocol, in its order; a step that was not taken is NOT_EXECUTED."""
+    return [taken.get(case.id) or step_data(case, [not_executed(case.id)]) for case in of.test_cases.values()]
+
+
+def findings_of(steps: Steps) -> list[dict[str, Json]]:
+    """Return the findings of all steps, in their order."""
+    return [finding for step in steps for finding in step["findings"]]
+
+
+def verdict_of(steps: Steps) -> Verdict:
+    """Return the verdict over all steps."""
+    return roll_up(Verdict(step["verdict"]) for step in steps)
+
+
+def counts(steps: Steps) -> dict[str, int]:
+    """Return how many steps came to each verdict."""
+    counted = Counter(step["verdict"] for step in steps)
+    return {verdict.value: counted[verdict.value] for verdict in Verdict}
+
+
+def summary(steps: Steps) -> dict[str, Json]:
+    """Return the verdict of each test case, and over all."""
+    rows = [
+        {name: step[name] for name in ("test_case", "title", "criticality", "verdict")}
+        | {"message": " ".join(finding["message"] for finding in step["findings"])}
+        for step in steps
+    ]
+    return {"rows": rows, "verdict": verdict_of(steps).value}
+
+
+def traceability(steps: Steps, requirements: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
+    """Return which requirement and clause each test case answers, with its verdict and evidence."""
+    rows = []
+    for step in steps:
+        evidence = list(dict.fromkeys(entry for finding in step["findings"] for entry in finding["evidence"]))
+        answer = {"test_case": step["test_case"], "verdict": step["verdict"], "evidence": evidence}
+        served: list[Json] = [item for item in requirements if step["test_case"] in item["test_cases"]] or [None]
+        rows += [
+            {"requirement": requirement, "source": clause["source"], "clause": clause["clause"], **answer}
+            for requirement in served
+            for clause in step["clauses"]
+        ]
+    return {"rows": rows}
+
+
+def deviations(steps: Steps) -> dict[str, Json]:
+    """Return what did not pass, each with an id under which its deviation is handled."""
+    rows: list[dict[str, Json]] = []
+    for finding in findings_of(steps):
+        if finding["verdict"] in (Verdict.PASS, Verdict.NOT_APPLICABLE):
+            continue
+        unmet = [name for name, met in finding["met"].items() if met is not True]
+        rows.append(
+            {
+                "id": f"DEV-{len(rows) + 1:02d}",
+                "test_case": finding["test_case"],
+                "verdict": finding["verdict"],
+                "expected": {name: finding["expected"][name] for name in unmet},
+                "actual": {name: finding["actual"][name] for name in unmet},
+                "message": finding["message"],
+            }
+        )
+    return {"rows": rows}
