@@ -11,7 +11,7 @@ from kit.evidence import EvidenceStore
 from kit.findings import Verdict, roll_up
 from kit.parameters import RunParameters
 from kit.recording import Recorder
-from kit.sandbox.faults import FAULTS
+from kit.sandbox.faults import list_faults
 from kit.sandbox.server import CREDENTIALS, Sandbox
 
 CASES = protocol("IQ").test_cases
@@ -43,7 +43,7 @@ def test_every_test_case_passes_on_the_compliant_account(sandbox, tmp_path):
     assert judge(sandbox, tmp_path / "evidence") == dict.fromkeys(CASES, Verdict.PASS)
 
 
-@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize("fault", list_faults(), ids=lambda fault: fault.name)
 def test_a_fault_changes_the_verdict_of_its_test_cases_alone(fault, sandbox, tmp_path):
     sandbox.reset([fault.name])
     verdicts = judge(sandbox, tmp_path / "evidence")

@@ -22,7 +22,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from kit.errors import SandboxError
-from kit.sandbox.faults import ALL
+from kit.sandbox.fault import ALL
 from kit.sandbox.server import CREDENTIALS, Sandbox, list_faults
 
 REGION, SECOND_REGION = "eu-west-1", "eu-central-1"

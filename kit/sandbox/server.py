@@ -15,7 +15,8 @@ from types import TracebackType
 from typing import IO, Any
 
 from kit.errors import SandboxError
-from kit.sandbox.faults import Fault, find_fault, list_faults
+from kit.sandbox.fault import Fault
+from kit.sandbox.faults import find_fault, list_faults
 
 __all__ = ["CREDENTIALS", "ENVIRONMENT", "Fault", "Sandbox", "list_faults"]
 

@@ -1,0 +1,57 @@
+"""What a fault is: it spoils the compliant account in one way, and says which test cases must then say otherwise.
+
+A fault acts through the API wherever moto can express the state, else on the wire. It looks as AWS would answer.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kit.sandbox import account as seeded
+from kit.sandbox.account import Account
+
+ALL = tuple(f"IQ-{number:02}" for number in range(1, 12))
+CLOUDTRAIL = {"Service": "cloudtrail.amazonaws.com"}
+FOREIGN_ACCOUNT = "210987654321"
+
+Spoil = Callable[[Account], None]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault: its name, what it is in one line, and exactly the test cases whose verdict it changes."""
+
+    name: str
+    description: str
+    changes: tuple[str, ...]
+    spoil: Spoil
+
+
+FAULTS: dict[str, Fault] = {}
+"""Every fault by name, in the order of definition."""
+
+
+def fault(name: str, changes: tuple[str, ...]) -> Callable[[Spoil], Spoil]:
+    """Register a function as the fault of that name; the first line of its docstring describes it."""
+
+    def register(spoil: Spoil) -> Spoil:
+        FAULTS[name] = Fault(name, (spoil.__doc__ or "").strip().splitlines()[0], changes, spoil)
+        return spoil
+
+    return register
+
+
+def without_condition(key: str) -> Callable[[seeded.Statements], seeded.Statements]:
+    """Return an edit that takes a condition key out of CloudTrail's statements."""
+
+    def edit(statements: seeded.Statements) -> seeded.Statements:
+        for statement in statements:
+            if statement["Principal"] == CLOUDTRAIL:
+                kept = {
+                    operator: {name: value for name, value in keys.items() if name != key}
+                    for operator, keys in statement.pop("Condition").items()
+                }
+                if remaining := {operator: keys for operator, keys in kept.items() if keys}:
+                    statement["Condition"] = remaining
+        return statements
+
+    return edit
