@@ -60,3 +60,7 @@ class RenderError(KitError):
     """A record can't be rendered, for want of a library or of a readable notebook."""
 
     exit_code = 3
+
+
+class MissingLibraryError(RenderError):
+    """The system libraries that set the PDF are not installed."""

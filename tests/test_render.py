@@ -17,7 +17,7 @@ from typing import Any
 import pikepdf
 import pypdf
 import pytest
-from fixtures.sample_record import DIGEST, HOSTILE, TRAIL, context, evidence, finding, notebook, step
+from fixtures.sample_record import DIGEST, HOSTILE, TRAIL, context, evidence, finding, hostile_notebook, notebook, step
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from kit.errors import RenderError
@@ -156,6 +156,16 @@ def test_hostile_text_stays_text(html: str) -> None:
     assert not re.search("[\x00\x1b\u202e\u202c\ufeff]", html)
     assert "⟨U+202E⟩" in html
     assert "{{7*7}}" in html
+
+
+def test_hostile_text_everywhere_stays_text() -> None:
+    page = render_html(hostile_notebook(), context(record_id=HOSTILE))
+    assert "<script" not in page
+    assert not re.search("[\x00\x1b\u202e\u202c\ufeff]", page)
+    parsed = Page(page)
+    assert all(re.fullmatch(r"#[\w.-]+|https://docs\.aws\.amazon\.com/.*", address) for address in parsed.all("href"))
+    assert len(parsed.all("id")) == len(set(parsed.all("id")))
+    assert render_pdf(page, context(record_id=HOSTILE)).startswith(b"%PDF-1.7")
 
 
 def test_html_of_the_notebook_is_never_copied() -> None:
@@ -334,6 +344,11 @@ def test_files_of_the_manifest_are_listed() -> None:
     assert "Files of the record" in page
 
 
+def test_case_shown_twice_counts_as_the_worse() -> None:
+    failed, passed = Display("step", step("IQ-05", "FAIL")), Display("step", step("IQ-05", "PASS"))
+    assert "1 test case: 1 FAIL" in shown(run(), failed, passed, conclusion("PASS"))
+
+
 def test_summary_row_of_a_case_not_taken_stands_in_the_brief() -> None:
     rows = [
         {"test_case": "IQ-05", "title": "a", "verdict": "PASS"},
@@ -455,6 +470,16 @@ def test_character_without_a_font_is_spelled_out() -> None:
     assert "U+2FE0" in text
 
 
+def test_long_name_does_not_reach_the_stamp_on_a_sheet() -> None:
+    page = shown(run(demonstration=True), conclusion("PASS"), evidence=(), record_id="M" * 300)
+    name = re.search(r'@top-left \{ content: "(M+)', page)
+    assert name
+    share = re.search(r"@top-left \{[^}]*width: (\d+)%", page)
+    assert share
+    text_width = (210 - 2 * 18) / 25.4 * 72
+    assert len(name[1]) * 7.5 * 0.84 < int(share[1]) / 100 * text_width
+
+
 def test_letter_paper_is_letter_paper() -> None:
     record = context(evidence=(), page_size="Letter")
     page = shown(run(), conclusion("PASS"), evidence=(), page_size="Letter")
@@ -531,6 +556,23 @@ def test_exporters_take_the_record_from_the_resources() -> None:
 
 
 # In a browser
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("text", [HOSTILE, "M" * 300, "M" * 10_000], ids=["markup", "unbroken", "endless"])
+def test_hostile_page_fits_a_narrow_screen(chromium: str, text: str, tmp_path: Path) -> None:
+    playwright = pytest.importorskip("playwright.sync_api")
+    path = tmp_path / "record.html"
+    path.write_text(render_html(hostile_notebook(text), context(record_id=text)), "utf-8")
+    with playwright.sync_playwright() as tool:
+        browser = tool.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-background-networking"]
+        )
+        page = browser.new_page(viewport={"width": 360, "height": 900})
+        page.goto(path.as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") == 360
+        assert page.evaluate("document.scripts.length") == 0
+        browser.close()
 
 
 @pytest.mark.browser

@@ -12,7 +12,7 @@ from kit.present.values import count
 from kit.present.words import MET, VERDICTS
 
 _WORST_FIRST = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NOT_EXECUTED, Verdict.PASS, Verdict.NOT_APPLICABLE)
-_MET_LEGEND = (("pass", "✓ met"), ("fail", "✗ not met"), ("open", "? could not be judged"), ("", "· not judged"))
+_MET_LEGEND = (("pass", "✓ met"), ("fail", "✗ not met"), ("open", "? could not be judged"), ("", "empty: not judged"))
 
 
 def verdicts_by_requirement(steps: Iterable[Mapping[str, Any]]) -> Display:

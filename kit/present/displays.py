@@ -123,6 +123,11 @@ def display_of(output: Mapping[str, Any]) -> Display | None:
     return Display(payload["kind"], data if isinstance(data, Mapping) else {})
 
 
+def last(displays: list[Display], kind: str) -> Mapping[str, Any] | None:
+    """Return the data of the last display of a kind: a step run again counts as it ended."""
+    return next((display.data for display in reversed(displays) if display.kind == kind), None)
+
+
 def cells(notebook: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the cells of a notebook.
 

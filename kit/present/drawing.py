@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 import matplotlib as mpl
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.patches import FancyBboxPatch, Rectangle
+from matplotlib.textpath import text_to_path
 
 from kit.present.text import plain
 from kit.present.words import Sign
@@ -60,9 +62,9 @@ def draw_matrix(
 ) -> str:
     """Return an SVG drawing of rows and cells.
 
-    With `columns` every row has one cell for each, and a letter heads each column; a list above says what the letters
-    stand for, so that long names stay level and whole. Without, the cells of a row are tiles set side by side.
-    `left_over` rows or columns are said to be in the table.
+    With `columns` every row has one cell for each, empty where nothing was judged, and a letter heads each column; a
+    list above says what the letters stand for, so that long names stay level and whole. Without, the cells of a row
+    are tiles set side by side. `left_over` rows or columns are said to be in the table.
     """
     panels = _panels(rows)
     width = (WIDTH - _GAP * (len(panels) - 1)) / len(panels)
@@ -125,11 +127,11 @@ def _panel(
 ) -> None:
     left, y, width, label, per_line = place
     step = (width - label) / max(per_line, 1) if columns else 0.62
-    letters = 11.5 if width < WIDTH else 13.5  # characters of a label to an inch
+    letters = 16.5  # characters of a label to an inch
     if columns:
         for index in range(len(columns)):
             _text(axes, left + label + (index + 0.5) * step, y - 0.4, _letter(index), weight="bold", align="center")
-        axes.plot([left, left + width], [y, y], color=_INK, linewidth=0.8)
+        axes.plot([left, left + width], [y, y], color=_INK, linewidth=0.8, clip_on=False)
     for row in rows:
         if row.heads:
             _text(axes, left, y + 0.6, short(row.label, int(width * letters)), weight="bold", size=7.5)
@@ -137,17 +139,16 @@ def _panel(
             indent = 0 if columns else 0.12
             _text(axes, left + indent, y + 0.5, short(row.label, int((label - indent) * letters)), size=7.5)
         for index, cell in enumerate(row.cells):
-            x, line = left + label + (index % per_line) * step, y + (0 if columns else index // per_line)
             if cell is None:
-                _text(axes, x + step / 2, line + 0.5, "·", align="center", colour=_SOFT)
                 continue
+            x, line = left + label + (index % per_line) * step, y + (0 if columns else index // per_line)
             sign, word = cell
             _cell(axes, x + 0.03, line, step - 0.06, sign.style)
             shown = f"{sign.glyph} {short(word, 9)}" if step > 0.55 else sign.glyph
             colour = _LOOKS[sign.style].text
             _text(axes, x + step / 2, line + 0.5, shown, align="center", colour=colour, size=_SMALL)
         y += _lines(row, per_line, columns)
-        axes.plot([left, left + width], [y, y], color=_HAIR, linewidth=0.5)
+        axes.plot([left, left + width], [y, y], color=_HAIR, linewidth=0.5, clip_on=False)
 
 
 def _canvas(rows: float) -> tuple[Figure, Any]:
@@ -163,7 +164,9 @@ def _canvas(rows: float) -> tuple[Figure, Any]:
 
 def _cell(axes: Any, x: float, y: float, width: float, style: str) -> None:
     look, height = _LOOKS[style], 0.78
+    # Unclipped: a clip for each cell would double the time that the PDF takes.
     shape: Mapping[str, Any] = {
+        "clip_on": False,
         "facecolor": look.fill, "edgecolor": look.edge, "linewidth": 0.7, "linestyle": look.line,
     }  # fmt: skip
     y += (1 - height) / 2
@@ -179,10 +182,12 @@ def _cell(axes: Any, x: float, y: float, width: float, style: str) -> None:
 
 
 def _text(axes: Any, x: float, y: float, text: str, **look: Any) -> None:
-    axes.text(
-        x, y, text, va="center", ha=look.get("align", "left"), fontsize=look.get("size", _TEXT),
-        color=look.get("colour", _INK), fontweight=look.get("weight", "normal"),
-    )  # fmt: skip
+    """Write text from `x` on, or centred on it, by its width: each anchor in SVG would cost WeasyPrint a group."""
+    size, weight = look.get("size", _TEXT), look.get("weight", "normal")
+    if look.get("align") == "center":
+        prop = FontProperties(family="DejaVu Sans", size=size, weight=weight)
+        x -= text_to_path.get_text_width_height_descent(text, prop, ismath=False)[0] / 72 / 2
+    axes.text(x, y, text, va="center", ha="left", fontsize=size, color=look.get("colour", _INK), fontweight=weight)
 
 
 def _legend(axes: Any, entries: Sequence[tuple[str, str]]) -> None:

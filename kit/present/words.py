@@ -58,9 +58,9 @@ def bytes_text(number: Any) -> str:
 
 
 def runs(ids: Iterable[Any]) -> list[tuple[str, str]]:
-    """Return evidence ids with unbroken runs drawn together: (first, last), `last` empty for one that stands alone."""
+    """Return evidence ids in order, unbroken runs drawn together: (first, last), `last` empty for one on its own."""
     found: list[list[str]] = []
-    for entry in map(str, ids):
+    for entry in sorted(set(map(str, ids))):
         match = _ENTRY.fullmatch(entry)
         if found and match and found[-1][-1] == f"E{int(match[1]) - 1:0{len(match[1])}}":
             found[-1].append(entry)

@@ -16,13 +16,13 @@ from jinja2 import TemplateError
 from markupsafe import Markup
 
 from kit.errors import RenderError
-from kit.findings import Verdict, roll_up
-from kit.present.displays import Display, cells, display_of, markup, outputs, read_displays, source
+from kit.present.displays import Display, cells, display_of, last, markup, outputs, read_displays, source
 from kit.present.templating import compact, environment, stylesheet, template_text
 from kit.present.text import cut, plain, slug, visible
 from kit.present.words import VERDICTS
 from kit.render.bodies import readable
 from kit.render.context import EvidenceEntry, RecordContext
+from kit.render.guard import brief, stamp, verdict, warnings
 from kit.render.prose import Heading, Prose
 
 _BODY = 20_000
@@ -30,7 +30,6 @@ _BODIES = 4_000_000
 _FOREIGN = 8_000
 _PNG = re.compile(r"[A-Za-z0-9+/=\s]+")
 _COLOUR_CODE = re.compile(r"\x1b\[[0-9;]*m")
-_SEVERITY = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NOT_EXECUTED, Verdict.NOT_APPLICABLE, Verdict.PASS)
 _UNSAFE_REPAIR = "run the notebook again with this version of the kit, and don't edit its outputs"
 
 
@@ -58,19 +57,19 @@ class _Page:
 
     def __init__(self, notebook: Mapping[str, Any], displays: list[Display], record: RecordContext) -> None:
         self.record = record
-        self.run = _last(displays, "run")
-        self.conclusion = _last(displays, "conclusion")
-        self.collection = _last(displays, "collection")
+        self.run = last(displays, "run")
+        self.conclusion = last(displays, "conclusion")
+        self.collection = last(displays, "collection")
         self.steps = [display.data for display in displays if display.kind == "step"]
         self.protocol: Mapping[str, Any] = (self.run or {}).get("protocol") or {}
         self.title = str(self.protocol.get("title") or "Executed notebook")
-        self.stamp = _stamp(self.run)
+        self.stamp = stamp(self.run)
         self.state = " · ".join(
             part for part in (self.stamp, "" if record.sealed else "UNSEALED: not a record") if part
         )
-        self.warnings = _warnings(notebook, displays, record)
-        self.brief = _brief(displays, self.steps)
-        self.verdict = _verdict(self.conclusion, self.brief, self.steps)
+        self.warnings = warnings(notebook, displays, record)
+        self.brief = brief(displays, self.steps)
+        self.verdict = verdict(self.conclusion, self.brief, self.steps)
         self.links = _Links(displays, record.evidence)
         self.cited = _cited(self.steps)
         self.contents: list[tuple[Heading, list[tuple[str, str, str]]]] = []
@@ -167,84 +166,6 @@ class _Links:
         return iter(self._anchors)
 
 
-def _last(displays: list[Display], kind: str) -> Mapping[str, Any] | None:
-    return next((display.data for display in reversed(displays) if display.kind == kind), None)
-
-
-def _stamp(run: Mapping[str, Any] | None) -> str:
-    """Return what every page is stamped with; only a run that says it is no demonstration goes unstamped."""
-    if run is None or not isinstance(run["demonstration"], bool):
-        return "ORIGIN NOT STATED: no GxP evidence"
-    return "DEMONSTRATION: sandbox account, no GxP evidence" if run["demonstration"] else ""
-
-
-def _brief(displays: list[Display], steps: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return one row a test case: what the summary lists, for it knows the steps not taken, and what the steps say."""
-    summary = _last(displays, "summary") or {"rows": []}
-    rows: dict[str, Mapping[str, Any]] = {str(row["test_case"]): row for row in summary["rows"]}
-    return list((rows | {str(step["test_case"]): step for step in steps}).values())
-
-
-def _verdict(
-    conclusion: Mapping[str, Any] | None, brief: list[Mapping[str, Any]], steps: list[Mapping[str, Any]]
-) -> str | None:
-    """Return the verdict of the cover, the worse of what was concluded and what the findings say; None if open."""
-    if conclusion is None:
-        return None
-    findings = [finding for step in steps for finding in step["findings"]] + list(conclusion.get("findings") or [])
-    judged = [Verdict(each["verdict"]) for each in [*brief, *findings]]
-    said = Verdict(conclusion["verdict"])
-    return min([said, *([roll_up(judged)] if judged else [])], key=_SEVERITY.index)
-
-
-def _warnings(notebook: Mapping[str, Any], displays: list[Display], record: RecordContext) -> list[str]:
-    """Return in full sentences why this page can't be trusted as it stands; a sound record has none."""
-    found = []
-    code = [cell for cell in cells(notebook) if cell.get("cell_type") == "code" and source(cell).strip()]
-    if any(cell.get("execution_count") is None for cell in code):
-        found.append("The notebook holds code that was never run.")
-    if any(output.get("output_type") == "error" for cell in code for output in outputs(cell)):
-        found.append("The notebook stopped with an error.")
-    kinds = [display.kind for display in displays]
-    if "run" not in kinds:
-        found.append("The notebook does not say which run this is.")
-    if "conclusion" not in kinds:
-        found.append("The notebook holds no conclusion: the run did not come to its end.")
-    for display in displays:
-        found += _contradictions(display)
-    steps = [Verdict(display.data["verdict"]) for display in displays if display.kind == "step"]
-    for display in displays:
-        if display.kind in ("conclusion", "summary") and steps and _better(display.data["verdict"], roll_up(steps)):
-            found.append(
-                f"The {display.kind} says {VERDICTS[display.data['verdict']].word}, but its test cases give "
-                f"{VERDICTS[roll_up(steps)].word}."
-            )
-    if record.sealed and not (record.record_id and record.record_digest):
-        found.append("The record has no id or no digest.")
-    return found
-
-
-def _contradictions(display: Display) -> list[str]:
-    if display.kind != "step":
-        return []
-    step, found = display.data, []
-    for finding in step["findings"]:
-        judged = list(finding["met"].values())
-        if finding["verdict"] == Verdict.PASS and (not judged or not all(judged)):
-            found.append(f"{step['test_case']}: a finding says PASS, but not every condition of it is met.")
-        if _better(step["verdict"], Verdict(finding["verdict"])):
-            found.append(f"{step['test_case']} says {VERDICTS[step['verdict']].word}, but a finding of it is worse.")
-    if step["verdict"] == Verdict.PASS and not step["findings"]:
-        found.append(f"{step['test_case']} says PASS, but judged nothing.")
-    return found
-
-
-def _better(said: str, given: Verdict) -> bool:
-    """Return whether a verdict says less than the worst that it rolls up."""
-    hard = {Verdict.FAIL: 2, Verdict.INCONCLUSIVE: 1, Verdict.NOT_EXECUTED: 1}
-    return hard.get(Verdict(said), 0) < hard.get(given, 0)
-
-
 def _cited(steps: list[Mapping[str, Any]]) -> dict[str, list[str]]:
     cited: dict[str, dict[str, None]] = {}
     for step in steps:
@@ -314,12 +235,19 @@ def _joined(text: Any) -> str:
 def _running(page: _Page, record: RecordContext) -> str:
     """Return the page rules: what stands in the margin of every sheet."""
     words = {
-        "NAME": str(record.record_id or (page.run or {}).get("run_id") or page.title)[:80],
+        # Short enough that it can't reach the stamp beside it.
+        "NAME": short(record.record_id or (page.run or {}).get("run_id") or page.title, 34),
         "STATE": page.state,
         "DIGEST": f"Record digest {record.record_digest[:80]}" if record.sealed else "Unsealed: no record digest",
     }
     css = template_text("kit.render", "sheet.css").replace("SIZE", record.page_size)
     return re.sub(r'"(NAME|STATE|DIGEST)"', lambda match: css_text(words[match[1]]), css)
+
+
+def short(text: object, limit: int) -> str:
+    """Return text of at most `limit` characters, cut at its end."""
+    shown = plain(text)
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
 def css_text(text: str) -> str:

@@ -10,12 +10,14 @@ from io import BytesIO
 from typing import Any
 from warnings import catch_warnings, simplefilter
 
-from kit.errors import RenderError
+from kit.errors import MissingLibraryError, RenderError
 from kit.present.text import code_point
 from kit.render.context import Attachment, RecordContext
 
 _PANGO = "apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
 _SCREEN = re.compile(r"<!--screen-->.*?<!--/screen-->", re.DOTALL)
+# Marks of direction, which WeasyPrint does not know, and the labels by which a narrow screen stacks its tables.
+_ONLY_SCREEN_READS = re.compile(r'</?bdi>| data-label="[^"]*"')
 _MOMENT = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d+)?Z")
 
 
@@ -26,7 +28,8 @@ def render_pdf(html: str, record: RecordContext, attachments: Sequence[Attachmen
     (ISO 19005-3, 6.2.11.8). The dates in the file are the record's, never the clock's.
 
     Raises:
-        RenderError: WeasyPrint or a library of it is missing, the record has no date, or the page can't be laid out.
+        MissingLibraryError: WeasyPrint or a library of it is missing.
+        RenderError: the record has no date, or the page can't be laid out.
     """
     weasyprint = _weasyprint()
     created = _created(record)
@@ -42,7 +45,7 @@ def _weasyprint() -> Any:
     try:
         import weasyprint  # noqa: PLC0415 - half a second, and system libraries that HTML alone does not need
     except (ImportError, OSError) as error:
-        raise RenderError("the PDF can't be made: the Pango text libraries are missing", _PANGO) from error
+        raise MissingLibraryError("the PDF can't be made: the Pango text libraries are missing", _PANGO) from error
     return weasyprint
 
 
@@ -113,13 +116,13 @@ def _no_collection() -> Iterator[None]:
 
 
 def _for_paper(html: str) -> str:
-    """Return the page without what only a screen shows, and its colours written in: both cost WeasyPrint seconds."""
+    """Return the page without what only a screen needs, and its colours written in: both cost WeasyPrint seconds."""
     start, end = html.index("<style>"), html.index("</style>")
     css = html[start:end]
     # The first block of the style sheet is the light set; paper is always light.
     colours = dict(re.findall(r"(--[a-z-]+): ([^;]+);", css[: css.index("}")]))
     css = re.sub(r"var\((--[a-z-]+)\)", lambda match: colours[match[1]], css)
-    return _SCREEN.sub("", html[:start]) + css + _SCREEN.sub("", html[end:])
+    return _SCREEN.sub("", html[:start]) + css + _ONLY_SCREEN_READS.sub("", _SCREEN.sub("", html[end:]))
 
 
 def _spelled_out(html: str, missing: set[int]) -> str:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from kit.errors import KitError, RenderError
+from kit.errors import KitError, MissingLibraryError
 from kit.record.executed import Executed
 from kit.record.manifest import EVIDENCE, FINDINGS, HTML, JUNIT, MANIFEST, NOTEBOOK, PDF, read_manifest
 from kit.render.context import Attachment, RecordContext, attach_folder, evidence_entries
@@ -17,7 +17,7 @@ def render_record(folder: Path, executed: Executed, digest: str) -> list[KitErro
     is no PDF, where its libraries are missing; the HTML record is made all the same.
 
     Raises:
-        RenderError: the HTML can't be made.
+        RenderError: the HTML can't be made, or the PDF for another reason than its libraries.
     """
     record = RecordContext(
         record_id=executed.run_id,
@@ -31,7 +31,7 @@ def render_record(folder: Path, executed: Executed, digest: str) -> list[KitErro
     (folder / HTML).write_text(page, encoding="utf-8")
     try:
         content = render_pdf(page, record, [*_attached(folder), *attach_folder(folder / EVIDENCE)])
-    except RenderError as error:
+    except MissingLibraryError as error:
         return [error]
     (folder / PDF).write_bytes(content)
     return []
