@@ -14,16 +14,21 @@ Json = Any
 """A JSON value: `None`, `bool`, `int`, `float`, `str`, `list` or `dict` with string keys, nested."""
 
 _BLOCK = 1 << 20
+_LONGEST = 10**21
 
 
 def canonical(value: Json) -> bytes:
     """Return the RFC 8785 bytes of a JSON value: equal values give equal bytes, on every machine.
 
     Raises:
-        EvidenceError: the value has no canonical form (NaN, an integer beyond 2^53, a lone surrogate, a non-JSON type).
+        EvidenceError: the value has no canonical form (NaN, an integer that no double holds, a lone surrogate, a
+            non-JSON type).
     """
     try:
-        return rfc8785.dumps(value)
+        try:
+            return rfc8785.dumps(value)
+        except rfc8785.IntegerDomainError:
+            return rfc8785.dumps(_with_doubles(value))
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
         raise EvidenceError(
             f"a value has no canonical JSON form: {error}", "report this value; it can't be hashed the same way twice"
@@ -55,6 +60,17 @@ def sha256_file(path: Path) -> str:
 def pretty(value: Json) -> str:
     """Return a JSON value indented for a reader, keys sorted, every character kept as it is."""
     return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
+
+
+def _with_doubles(value: Json) -> Json:
+    """Return a JSON value whose large integers are doubles again, which RFC 8785 writes as integers up to 10^21."""
+    if isinstance(value, dict):
+        return {name: _with_doubles(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_doubles(item) for item in value]
+    if isinstance(value, int) and abs(value) < _LONGEST and rfc8785.dumps(float(value)) == str(value).encode():
+        return float(value)
+    return value
 
 
 def _digest(parts: Iterable[bytes]) -> str:

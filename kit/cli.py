@@ -66,7 +66,7 @@ def main() -> None:
     # ended by a scheduler or by Ctrl-C, all the same: what was started is stopped, and nothing half is left
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        app()
+        app(prog_name="trailkit")
     except KitError as error:
         _tell(error)
         sys.exit(error.exit_code)

@@ -5,6 +5,7 @@ import contextlib
 import json
 import logging
 import os
+import subprocess
 import tempfile
 import threading
 import time
@@ -55,8 +56,9 @@ def _run_papermill(
     from jupyter_client.kernelspec import NoSuchKernel  # noqa: PLC0415
     from papermill.exceptions import PapermillException  # noqa: PLC0415
 
-    # what it logs is told in our own words; without a handler, Python would print it
-    logging.getLogger("papermill").addHandler(logging.NullHandler())
+    # what they log is told in our own words; without a handler, Python would print it
+    for name in ("papermill", "asyncio"):
+        logging.getLogger(name).addHandler(logging.NullHandler())
     with tempfile.TemporaryDirectory(prefix="trailkit-") as scratch, _told_by(Path(scratch), outputs, progress):
         try:
             papermill.execute_notebook(
@@ -84,15 +86,21 @@ def _run_papermill(
 
 
 def _local_kernel(scratch: Path) -> dict[str, Any]:
-    """Return what has the kernel talk through sockets in a folder of its own: no port, no network, no other run's."""
+    """Return what has the kernel talk through sockets in a folder of its own: no port, no network, no other run's.
+
+    What it writes to its own standard error is a library's, and about ending; what a cell writes is in the notebook.
+    """
+    from jupyter_client.manager import AsyncKernelManager  # noqa: PLC0415
     from traitlets.config import Config  # noqa: PLC0415
 
-    # the kernel logs that it was interrupted, which is how it is told to end
-    quiet = {"extra_arguments": ["--log-level=CRITICAL"]}
+    class Quiet(AsyncKernelManager):
+        async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]  # declared for both kinds
+            await super().start_kernel(**options | {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL})
+
     sockets = scratch / "kernel"
-    if len(os.fsencode(sockets)) > _SOCKET_PATH:
-        return quiet
-    return quiet | {"config": Config({"KernelManager": {"transport": "ipc", "ip": str(sockets)}})}
+    short = len(os.fsencode(sockets)) <= _SOCKET_PATH
+    transport = {"transport": "ipc", "ip": str(sockets)} if short else {}
+    return {"kernel_manager_class": Quiet, "config": Config({"KernelManager": transport})}
 
 
 def _hold_parameters(notebook: Path, parameters: Mapping[str, Json]) -> None:

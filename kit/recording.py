@@ -11,6 +11,7 @@ request, session token included, where a signature does not match). Credentials 
 are masked, and the index says which members.
 """
 
+import io
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
@@ -223,7 +224,8 @@ class RecordedResponse:
         self.status_code = status
         self.headers = _CaselessHeaders(headers)
         self.content = body
-        self.raw = None
+        # botocore takes an answer without a stream for none, and leaves a bucket's Region unread
+        self.raw = io.BytesIO(body)
 
     @property
     def text(self) -> str:

@@ -181,11 +181,13 @@ def answers(part: object) -> Iterator[Answer[Json]]:
 def why_no_rotation(metadata: Mapping[str, Json]) -> str:
     """Return why a key can't rotate automatically, as a full sentence, or an empty string where it can.
 
-    Source: KMS developer guide, "Rotate AWS KMS keys": only symmetric encryption keys whose material KMS made; asymmetric
-    and HMAC keys, imported material and custom key stores can't. AWS rotates its own managed keys every year.
+    Source: KMS developer guide, "Rotate AWS KMS keys": only symmetric encryption keys whose material KMS made;
+    asymmetric and HMAC keys, imported material and custom key stores can't. AWS rotates its own managed keys every
+    year. A member that the answer lacks is no reason.
     """
-    if metadata.get("KeySpec") != "SYMMETRIC_DEFAULT":
-        return f"A key of specification {metadata.get('KeySpec')} can't rotate automatically."
-    if metadata.get("Origin") != "AWS_KMS":
-        return f"A key with key material of origin {metadata.get('Origin')} can't rotate automatically."
+    spec, origin = metadata.get("KeySpec"), metadata.get("Origin")
+    if isinstance(spec, str) and spec != "SYMMETRIC_DEFAULT":
+        return f"A key of specification {spec} can't rotate automatically."
+    if isinstance(origin, str) and origin != "AWS_KMS":
+        return f"A key with key material of origin {origin} can't rotate automatically."
     return ""

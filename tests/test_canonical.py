@@ -23,7 +23,7 @@ LEAVES = (
     | st.text(st.characters(exclude_categories=["Cs"]))
 )
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
-VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner), max_leaves=25)
+VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner), max_leaves=12)
 # text that may hold surrogates, alone or in pairs
 ANY_TEXT = st.text(st.characters(categories=["Cs"]) | st.sampled_from("a\ud83d\ude00é"))
 
@@ -76,14 +76,19 @@ def test_the_rfc_s_sample_gives_the_rfc_s_bytes():
 
 
 def test_keys_are_sorted_by_utf_16_code_units():
-    names = ["€", "\r", "דּ", "1", "😀", "\x80", "ö"]
-    ordered = ["\r", "1", "\x80", "ö", "€", "😀", "דּ"]
+    names = ["\u20ac", "\r", "\ufb33", "1", "\U0001f600", "\x80", "\xf6"]
+    ordered = ["\r", "1", "\x80", "\xf6", "\u20ac", "\U0001f600", "\ufb33"]
     assert list(json.loads(canonical(dict.fromkeys(names, 0)))) == ordered
 
 
 @given(VALUES)
 def test_what_is_written_reads_back_equal(value):
-    assert json.loads(canonical(value)) == value
+    assert json.loads(canonical(value), parse_int=number) == value
+
+
+def number(text):
+    """Read as RFC 8785 does: every number is a double."""
+    return int(text) if abs(int(text)) <= SAFE else float(text)
 
 
 @given(VALUES)
@@ -91,11 +96,15 @@ def test_writing_it_again_gives_the_same_bytes(value):
     assert canonical(json.loads(canonical(value))) == canonical(value)
 
 
-@given(st.dictionaries(TEXT, VALUES, min_size=2), st.randoms(use_true_random=False))
-def test_the_order_of_keys_is_irrelevant(value, random):
-    items = list(value.items())
-    random.shuffle(items)
-    assert canonical(dict(items)) == canonical(value)
+@given(VALUES)
+def test_the_order_of_keys_is_irrelevant(value):
+    assert canonical(backwards(value)) == canonical(value)
+
+
+def backwards(value):
+    if isinstance(value, dict):
+        return {name: backwards(item) for name, item in reversed(value.items())}
+    return [backwards(item) for item in value] if isinstance(value, list) else value
 
 
 @given(VALUES, VALUES)
@@ -124,8 +133,10 @@ def nested(depth):
 HOMELESS = {
     "NaN": math.nan,
     "infinity": math.inf,
-    "an integer beyond 2^53": 2**53,
-    "a negative integer beyond 2^53": -(2**53),
+    "an integer that no double holds": 2**53 + 1,
+    "a negative integer that no double holds": -(2**53) - 1,
+    "an integer too long to be written as one": 10**21,
+    "a huge integer": 10**400,
     "a lone surrogate": "\ud800",
     "a lone surrogate in a key": {"\udfff": 1},
     "a key that is no text": {1: 2},

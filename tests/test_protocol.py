@@ -119,7 +119,9 @@ class TestOutputsFolder:
 
 class TestSteps:
     def test_a_step_before_collecting_is_refused(self, run):
-        with pytest.raises(ExecutionError, match=r"IQ-01 was asked for before collecting\nrun the cells in order"):
+        with pytest.raises(
+            ExecutionError, match=r"IQ-01 was asked for before anything was collected\nrun the cells in order"
+        ):
             run.step("IQ-01")
 
     def test_an_unknown_step_is_refused(self, collected):

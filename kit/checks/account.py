@@ -5,6 +5,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 
 from kit.canonical import Json
+from kit.checks.reading import description, flag, said, text, unsaid
 from kit.findings import Finding, Judgement
 from kit.parameters import RunParameters
 from kit.snapshot import Caller, Snapshot, Trail
@@ -32,7 +33,8 @@ def iq_01(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
     )
     judgement.observe("caller", caller.arn)
     _judge_clock(judgement, caller, bound, within)
-    return [judgement.finding(f"The caller belongs to account {account}, and the local clock agrees with AWS's.")]
+    passed = f"The caller belongs to account {account}, and the local clock agrees with AWS's {within}."
+    return [judgement.finding(passed)]
 
 
 def _judge_clock(judgement: Judgement, caller: Caller, bound: float, within: str) -> None:
@@ -55,7 +57,10 @@ def _judge_clock(judgement: Judgement, caller: Caller, bound: float, within: str
 
 
 def iq_02(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
-    """The expected trail exists, or, where none is named, at least one; shadows of a trail are not counted."""
+    """The expected trail exists, or, where none is named, at least one; shadows of a trail are not counted.
+
+    Source: CloudTrail API reference, "DescribeTrails".
+    """
     wanted = parameters.expected.trail_arn
     found = [trail.arn for trail in snapshot.trails]
     judgement = Judgement("IQ-02", wanted or f"arn:aws:iam::{parameters.account.account_id}:root")
@@ -63,14 +68,20 @@ def iq_02(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
         judgement.rest_on(answer.evidence)
     silent = [answer.why for answer in snapshot.regions.values() if answer.value is None]
     name, expected = ("the expected trail", wanted) if wanted else ("trails", "at least one")
-    actual: Json = wanted if wanted in found else found
+    asked = ", ".join(sorted(snapshot.regions))
+    home = wanted.split(":")[3] if wanted else ""
     if (wanted in found) if wanted else found:
-        judgement.expect(name, expected, actual, met=True, otherwise="")
+        judgement.expect(name, expected, wanted or found, met=True, otherwise="")
     elif silent or not snapshot.regions:
-        judgement.doubt(name, expected, silent[0] if silent else "No Region was asked for its trails.", actual)
+        judgement.doubt(name, expected, silent[0] if silent else "No Region was asked for its trails.", found)
+    elif wanted and home not in snapshot.regions:
+        # a single-Region trail shows nowhere else
+        sentence = f"The Regions asked ({asked}) do not show {wanted}, and target.regions leaves out its own, {home}."
+        judgement.doubt(name, expected, sentence, found)
     else:
-        sentence = f"The expected trail {wanted} does not exist." if wanted else "The account has no trail."
-        judgement.expect(name, expected, actual, met=False, otherwise=sentence)
+        none = f"No Region asked shows a trail: {asked}."
+        sentence = f"The expected trail {wanted} does not exist." if wanted else none
+        judgement.expect(name, expected, found, met=False, otherwise=sentence)
     for trail in snapshot.trails:
         judgement.observe(trail.arn, _kind(trail))
     return [judgement.finding(f"The trail {wanted} exists." if wanted else f"The account has {len(found)} trail(s).")]
@@ -90,15 +101,19 @@ def iq_11(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
     """Every trail that delivers from the account is encrypted with a customer-managed key and has log file validation.
 
     A trail that is stopped and lacks either delivers nothing and is reported as an observation. Nothing is concluded
-    unless every enabled Region was asked.
+    unless every enabled Region was asked. Source: CloudTrail API reference, "DescribeTrails" and "GetTrailStatus".
     """
     judgement = Judgement("IQ-11", f"arn:aws:iam::{parameters.account.account_id}:root")
     _judge_regions(judgement, snapshot)
-    if not snapshot.trails:
-        judgement.doubt("trails", "at least one", "There is no trail to judge; see IQ-02.", [])
-    for trail in snapshot.trails:
-        _judge_protection(judgement, trail)
-    return [judgement.finding(f"All {len(snapshot.trails)} trail(s) are encrypted with a customer-managed key and validated.")]
+    judged = [trail for trail in snapshot.trails if _judge_protection(judgement, trail)]
+    if not judged:
+        why = "There is no trail that delivers." if snapshot.trails else "There is no trail to judge; see IQ-02."
+        judgement.doubt("trails", "at least one", why, [])
+    return [
+        judgement.finding(
+            f"Every trail that delivers, {len(judged)} in all, is encrypted with a customer-managed key and validated."
+        )
+    ]
 
 
 def _judge_regions(judgement: Judgement, snapshot: Snapshot) -> None:
@@ -107,8 +122,8 @@ def _judge_regions(judgement: Judgement, snapshot: Snapshot) -> None:
     answered = sorted(region for region, answer in snapshot.regions.items() if answer.value is not None)
     for answer in snapshot.regions.values():
         judgement.rest_on(answer.evidence)
-    if enabled.value is None:
-        judgement.doubt(name, "every enabled Region", enabled.why, answered)
+    if not enabled.value:
+        judgement.doubt(name, "every enabled Region", unsaid(enabled, "which Regions are enabled"), answered)
         return
     open_regions = sorted(set(enabled.value) - set(answered))
     denied = [snapshot.regions[region].why for region in open_regions if region in snapshot.regions]
@@ -121,27 +136,34 @@ def _judge_regions(judgement: Judgement, snapshot: Snapshot) -> None:
         judgement.expect(name, list(enabled.value), answered, met=True, otherwise="")
 
 
-def _judge_protection(judgement: Judgement, trail: Trail) -> None:
+def _judge_protection(judgement: Judgement, trail: Trail) -> bool:
+    """Judge one trail, or observe it where it is stopped and unprotected; return whether it was judged."""
     expected = {"key manager": "CUSTOMER", "log file validation": True}
-    metadata = trail.key.metadata if trail.key else None
+    metadata, described = trail.key.metadata if trail.key else None, description(trail)
     judgement.rest_on((*trail.evidence, *trail.status.evidence, *(metadata.evidence if metadata else ())))
     manager = "no key" if metadata is None else "no such key" if metadata.missing else None
     if metadata is not None and metadata.value is not None:
-        manager = metadata.value.get("KeyManager")
-    validated = trail.description.get("LogFileValidationEnabled")
+        manager = said(metadata, text("KeyManager"))
+    validated = said(described, flag("LogFileValidationEnabled"))
     actual = {"key manager": manager, "log file validation": validated}
-    if actual == expected:
-        judgement.expect(trail.arn, expected, actual, otherwise="")
-        return
-    wrong = manager not in (None, "CUSTOMER") or validated is False
-    logging = trail.status.value.get("IsLogging") if trail.status.value else None
-    if wrong and logging is False:
-        judgement.observe(trail.arn, actual | {"logging": False})
-    elif wrong and logging is None:
-        judgement.doubt(trail.arn, expected, f"Whether {trail.arn} delivers is unknown: {trail.status.why}", actual)
-    elif wrong:
-        sentence = f"{trail.arn} delivers with key manager {manager} and log file validation {validated}."
-        judgement.expect(trail.arn, expected, actual, otherwise=sentence)
+    logging = said(trail.status, flag("IsLogging"))
+    if manager not in (None, "CUSTOMER") or validated is False:
+        if logging is False:
+            judgement.observe(trail.arn, actual | {"logging": False})
+            return False
+        if logging is None:
+            why = f"Whether {trail.arn} delivers is not known. {unsaid(trail.status, 'whether the trail is logging')}"
+            judgement.doubt(trail.arn, expected, why, actual)
+            return True
+        keys = {"no key": "without a KMS key", "no such key": "with a KMS key that does not exist"}
+        under = keys.get(manager or "", f"with a KMS key whose manager is {manager or 'not known'}")
+        proof = {True: "with", False: "without", None: "with or without"}[validated]
+        sentence = f"The trail {trail.arn} delivers {under}, {proof} log file validation."
+        judgement.expect(trail.arn, expected, actual, met=False, otherwise=sentence)
+    elif manager is None or validated is None:
+        doubtful = metadata if manager is None and metadata else described
+        what = f"the key manager of {trail.arn}" if manager is None else f"whether {trail.arn} has log file validation"
+        judgement.doubt(trail.arn, expected, unsaid(doubtful, what), actual)
     else:
-        why = metadata.why if metadata and metadata.value is None else f"The answer does not say it of {trail.arn}."
-        judgement.doubt(trail.arn, expected, why, actual)
+        judgement.expect(trail.arn, expected, actual, met=True, otherwise="")
+    return True

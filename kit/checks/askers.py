@@ -95,18 +95,28 @@ class Askers:
             "aws:sourceorgpaths": _ELSEWHERE["aws:principalorgpaths"],
         }
 
+    def sent_by(self, principal: Principal) -> Context:
+        """Return what is known of the requests of an IAM identity: encrypted, and not of a service's making."""
+        return self._open(principal, _OF_SERVICES) | _TLS
+
+    def places(self, folder: str) -> list[str]:
+        """Return the resources under an ARN that Allow statements name, each wildcard filled with something."""
+        named = (text for statement in self._allows() for text in statement.resources or ())
+        filled = (text.replace("*", "any").replace("?", "x") for text in named if text.startswith(folder))
+        return list(dict.fromkeys(filled))
+
     def strangers(self) -> list[Asker]:
         """Return who must be let in nowhere: a role of an account that nothing names, and someone anonymous."""
         role, anonymous = self.role(self.stranger, "stranger"), Principal.anonymous()
         unsigned = (*_OF_SERVICES, *_OF_IDENTITIES, "kms:calleraccount")
         return [
-            Asker("a stranger of any other account", role, self._open(role, _OF_SERVICES) | _TLS | _ELSEWHERE),
+            Asker("a stranger of any other account", role, self.sent_by(role) | _ELSEWHERE),
             Asker("someone anonymous", anonymous, self._open(anonymous, unsigned) | _TLS),
         ]
 
     def outsiders(self, named: Iterable[str]) -> list[Asker]:
-        """Return everyone outside the named accounts, and every organization, that an Allow statement mentions, be it as
-        its principal or in a condition: each as one identity that fits what is written.
+        """Return everyone but the named accounts and identities, and every organization, that an Allow statement
+        mentions, be it as its principal or in a condition: each as one identity that fits what is written.
 
         An organization is nobody's name: whoever joins it is let in.
         """
@@ -115,16 +125,16 @@ class Askers:
         inside = set(named)
         askers: list[Asker] = []
         for principal in dict.fromkeys(map(self._fitting, (*self._principals(), *self._values(_ACCOUNT_KEYS)))):
-            if principal is not None and principal.account not in inside:
+            if principal is not None and not {principal.account, principal.name} & inside:
                 name = f"account {principal.account}" if principal.path == ["role", "any"] else principal.name
-                askers.append(Asker(name, principal, self._open(principal, _OF_SERVICES) | _TLS | member))
+                askers.append(Asker(name, principal, self.sent_by(principal) | member))
         role = self.role(self.stranger, "stranger")
         for value in dict.fromkeys(self._values(_ORGANIZATION_KEYS)):
             inside_it: Context = {
                 "aws:principalorgid": value.split("/")[0],
                 "aws:principalorgpaths": value.replace("*", "any") if "/" in value else None,
             }
-            context = self._open(role, _OF_SERVICES) | _TLS | inside_it
+            context = self.sent_by(role) | inside_it
             askers.append(Asker(f"everyone in the organization {value}", role, context))
         return askers
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from kit.canonical import Json
 from kit.findings import Judgement
-from kit.policy import Decision, Evaluation, Policy, PolicyError, Principal, Request, evaluate
+from kit.policy import Decision, Evaluation, Grantee, Policy, PolicyError, Principal, Request, evaluate
 from kit.snapshot import Answer
 
 CLOUDTRAIL = Principal.service("cloudtrail.amazonaws.com")
@@ -31,16 +31,27 @@ def must_be_allowed(
     judgement: Judgement, name: str, policy: Policy, requests: Iterable[Request], *, hint: str = ""
 ) -> None:
     """Judge that the policy allows every one of the requests; `hint` is a full sentence for what can't be decided."""
-    outcomes = [(request, evaluate(policy, request)) for request in requests]
-    refused = {outcome.reason: None for _, outcome in outcomes if outcome.decision in _REFUSES}
-    doubts = {outcome.reason: None for _, outcome in outcomes if outcome.decision is Decision.UNKNOWN}
+    refused: dict[tuple[str, str, str], list[str]] = {}
+    doubts: dict[str, None] = {}
+    labels: dict[str, None] = {}
+    for request in requests:
+        outcome = evaluate(policy, request)
+        if outcome.decision is Decision.UNKNOWN:
+            doubts[outcome.reason] = None
+        elif outcome.decision is Decision.ALLOWED:
+            labels |= dict.fromkeys(outcome.statements)
+        else:
+            refused.setdefault((request.principal.name, request.action, _said(outcome)), []).append(request.resource)
     if refused:
-        actual = [f"{request.action} on {request.resource}: {_said(outcome)}" for request, outcome in outcomes]
-        judgement.expect(name, "allowed", actual, met=False, otherwise=" ".join(map(_sentence, refused)))
+        actual = [f"{action} {how}" for _, action, how in refused]
+        sentences = [
+            f"{who} must be allowed {action} on {', '.join(resources)}, which is {how}."
+            for (who, action, how), resources in refused.items()
+        ]
+        judgement.expect(name, "allowed", actual, met=False, otherwise=" ".join(sentences))
     elif doubts:
         judgement.doubt(name, "allowed", " ".join([*doubts, *([hint] if hint else [])]), "can't be decided")
     else:
-        labels = dict.fromkeys(label for _, outcome in outcomes for label in outcome.statements)
         judgement.expect(name, "allowed", f"allowed by {', '.join(labels)}", met=True, otherwise="")
 
 
@@ -55,11 +66,11 @@ def must_not_be_allowed(
         if outcome.decision in (Decision.ALLOWED, Decision.DELEGATED):
             opened.setdefault((who, _said(outcome)), {})[request.action] = None
         elif outcome.decision is Decision.UNKNOWN:
-            doubts.setdefault((who, outcome.statements), outcome.reason)
+            doubts.setdefault((who, outcome.statements), f"It stays open for {who}: {outcome.reason}")
     if opened:
         actual = [f"{who}: {', '.join(actions)} {how}" for (who, how), actions in opened.items()]
         sentences = [
-            _sentence(f"{who} must not be allowed {', '.join(actions)}, which is {how}.")
+            f"The policy must not let in {who}, but it does: {', '.join(actions)} {how}."
             for (who, how), actions in opened.items()
         ]
         judgement.expect(name, expected, actual, met=False, otherwise=" ".join(sentences))
@@ -69,7 +80,11 @@ def must_not_be_allowed(
         judgement.expect(name, expected, "not allowed", met=True, otherwise="")
 
 
-_REFUSES = (Decision.DENIED, Decision.DELEGATED)
+def told(allowed: Iterable[Grantee]) -> list[str]:
+    """Return whom a policy names, each with the conditions it is named under, for a reader."""
+    return [" ".join([grantee.principal, *(f"[{text}]" for text in grantee.conditions)]) for grantee in allowed]
+
+
 _WORDS = {
     Decision.ALLOWED: "allowed",
     Decision.DELEGATED: "left to the identity policies of the account",
@@ -81,7 +96,3 @@ _WORDS = {
 def _said(outcome: Evaluation) -> str:
     word = "denied" if outcome.explicit else _WORDS[outcome.decision]
     return f"{word} by {', '.join(outcome.statements)}" if outcome.statements else word
-
-
-def _sentence(text: str) -> str:
-    return text if text.startswith(("arn:", CLOUDTRAIL.name)) else text[:1].upper() + text[1:]

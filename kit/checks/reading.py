@@ -1,7 +1,7 @@
 """Judging one value out of an answer, three-valued: what AWS did not say is neither right nor wrong."""
 
-from collections.abc import Callable, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 from kit.canonical import Json
 from kit.findings import Judgement
@@ -23,7 +23,7 @@ def said(answer: Answer[T], read: Callable[[T], Json]) -> Json:
         return None
 
 
-def unsaid(answer: Answer[T], name: str) -> str:
+def unsaid(answer: Answer[Any], name: str) -> str:
     """Return, as a full sentence, why an answer leaves a value open: the call gave none, or does not say it."""
     return answer.why or f"The answer to {answer.call} does not say: {name}."
 
@@ -41,7 +41,8 @@ def judge(
 ) -> None:
     """Judge a condition on what an answer says: met when it equals `expected`, or when it `accepts` the value.
 
-    `otherwise` is the full sentence that tells what is wrong, or makes it of the value. `missing` is what it means that AWS says the thing is not there; where it is None, that too leaves it open.
+    `otherwise` is the full sentence that tells what is wrong, or makes it of the value. `missing` is what it means that
+    AWS says the thing is not there; where it is None, that too leaves it open.
     """
     judgement.rest_on(answer.evidence)
     actual = missing if answer.missing else said(answer, read)
@@ -51,6 +52,12 @@ def judge(
     met = accepts(actual) if accepts else actual == expected
     sentence = otherwise if isinstance(otherwise, str) else otherwise(actual)
     judgement.expect(name, expected, actual, met=met, otherwise=sentence)
+
+
+def any_known(truths: Iterable[bool | None]) -> bool | None:
+    """Return whether any holds: one that surely does decides, else one that is not known leaves it open."""
+    seen = list(truths)
+    return True if True in seen else None if None in seen else False
 
 
 def flag(member: str) -> Callable[[Mapping[str, Json]], bool]:

@@ -1,10 +1,10 @@
 """Checks on the settings of a trail: what it logs, which key it names, whether its files can be validated."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from kit.canonical import Json
-from kit.checks.reading import description, flag, judge, said, text, unsaid
+from kit.checks.reading import any_known, description, flag, judge, said, text, unsaid
 from kit.findings import Finding, Judgement
 from kit.parameters import RunParameters
 from kit.snapshot import Answer, Key, Snapshot, Trail
@@ -57,16 +57,14 @@ def _judge_selectors(judgement: Judgement, trail: Trail, accepted: Sequence[str]
         judgement.doubt("management events", "read and write", why)
         judgement.doubt("excluded event sources", sorted(accepted), why)
         return
-    recorded = {side: _any(getattr(selector, side) for selector in coverage) for side in _SIDES}
+    recorded = {side: any_known(getattr(selector, side) for selector in coverage) for side in _SIDES}
     words = " and ".join(side for side, found in recorded.items() if found) or "none"
     if None in recorded.values() and False not in recorded.values():
         why = f"The answer to {asked.call} does not say of every event selector which management events it takes in."
         judgement.doubt("management events", "read and write", why, words)
     else:
         sentence = f"The trail {trail.arn} records of management events: {words}."
-        judgement.expect(
-            "management events", "read and write", words, met=all(recorded.values()), otherwise=sentence
-        )
+        judgement.expect("management events", "read and write", words, met=all(recorded.values()), otherwise=sentence)
     _judge_exclusions(judgement, trail, coverage, asked.call, set(accepted))
 
 
@@ -103,6 +101,7 @@ class _Coverage(NamedTuple):
 
 
 _SIDES = ("read", "write")
+_KINDS = {"All": (True, True), "ReadOnly": (True, False), "WriteOnly": (False, True)}
 _UNKNOWN, _NOTHING = _Coverage(None, None, None), _Coverage(False, False, frozenset())
 
 
@@ -119,7 +118,7 @@ def _classic(selector: Mapping[str, Json]) -> _Coverage:
     """EventSelector: its two defaults, `true` and `All`, hold for a request; an answer says both."""
     if not flag("IncludeManagementEvents")(selector):
         return _NOTHING
-    read, write = {"All": (True, True), "ReadOnly": (True, False), "WriteOnly": (False, True)}[selector["ReadWriteType"]]
+    read, write = _KINDS[selector["ReadWriteType"]]
     excluded = selector.get("ExcludeManagementEventSources") or []  # a list that may be left out where it is empty
     return _Coverage(read, write, frozenset(excluded) if _all_text(excluded) else None)
 
@@ -152,24 +151,19 @@ def _operators(field: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def _only(operators: Mapping[str, Json], operator: str) -> str:
-    (value,) = operators[operator] if operators.keys() == {operator} else ()
-    return str(value)
+    if operators.keys() != {operator} or len(operators[operator]) != 1:
+        raise ValueError(operator)
+    return str(operators[operator][0])
 
 
 def _all_text(values: Json) -> bool:
     return isinstance(values, list) and all(isinstance(value, str) for value in values)
 
 
-def _any(truths: Iterable[bool | None]) -> bool | None:
-    """Return whether any holds: one that surely does decides, else one that is not known leaves it open."""
-    seen = list(truths)
-    return True if True in seen else None if None in seen else False
-
-
 def key_arn(named: str, metadata: Answer[Mapping[str, Json]]) -> str | None:
     """Return the ARN of the key that an id, ARN, alias or alias ARN names, or None where that could not be told."""
-    arn: str | None = said(metadata, text("Arn"))
-    return arn or (named if ":key/" in named else None)
+    arns = (said(metadata, text("Arn")) or "", named)
+    return next((arn for arn in arns if arn.count(":") == 5 and ":key/" in arn), None)
 
 
 def each_key(

@@ -85,14 +85,24 @@ def collect_key(
 def _simulate(readers: Readers, role: str, key_arn: str, region: str) -> Answer[str]:
     """Return what identity policies decide on `kms:Decrypt` for a role [IAM SimulatePrincipalPolicy].
 
-    The answer is `allowed`, `explicitDeny` or `implicitDeny`. IAM: iam:SimulatePrincipalPolicy.
+    The answer is `allowed`, `explicitDeny` or `implicitDeny`; or `undecided`, and which condition keys had no value: a
+    simulation takes a condition on those to be unmet. IAM: iam:SimulatePrincipalPolicy.
     """
     return readers.ask(
         SIMULATE_PRINCIPAL_POLICY,
         region,
-        lambda response: response["EvaluationResults"][0]["EvalDecision"],
+        _simulated,
         account=role.split(":")[4],
         PolicySourceArn=role,
         ActionNames=["kms:Decrypt"],
         ResourceArns=[key_arn],
     )
+
+
+def _simulated(response: Mapping[str, Json]) -> str:
+    result = response["EvaluationResults"][0]
+    decision: str = result["EvalDecision"]
+    # with resources in the request, AWS lists the keys by resource [IAM API reference, "EvaluationResult"]
+    parts = (result, *(result.get("ResourceSpecificResults") or ()))
+    missing = sorted({key for part in parts for key in part.get("MissingContextValues") or ()})
+    return decision if decision == "explicitDeny" or not missing else f"undecided without {', '.join(missing)}"

@@ -22,7 +22,8 @@ def least_privilege(
     """Return the IAM policy that allows what a run asks, and nothing else; every action in it only reads.
 
     Trails and keys are those of the account, since each trail is judged by its key. Roles appear only where the
-    parameters name some: to be simulated, or to be assumed.
+    parameters name some: to be simulated, or to be assumed. `sts:GetCallerIdentity` is left out: it needs no permission
+    [STS: GetCallerIdentity].
     """
     resources: dict[str, Json] = {
         "*": "*",

@@ -155,7 +155,7 @@ class Readers:
                 if isinstance(error, ClientError) and error.operation_name != call.operation:
                     # the call itself was never sent: it was botocore's own, for the role of a profile
                     raise _no_credentials(error) from error
-                return Answer(name, attempts.ids, absence=absence_of(error))
+                return Answer(name, attempts.ids, absence=absence_of(error, attempts))
 
     def _client(self, session: boto3.Session, reader: str, service: str, region: str) -> Any:
         key = (session, service, region)

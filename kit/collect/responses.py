@@ -36,8 +36,10 @@ class Unreadable(Exception):
     """An answer arrived that is not the one the call is made for."""
 
 
-_MALFORMED = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError)
-"""What botocore, or who reads a response, raises on one that is not of the documented form."""
+_MALFORMED = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RuntimeError, SyntaxError)
+"""What botocore, or who reads a response, raises on one that is not of the documented form: SyntaxError is XML's,
+RuntimeError that of a date or a depth beyond every measure.
+"""
 
 NO_ANSWER = (ClientError, BotoCoreError, ResponseParserError, Unanswered, Unreadable, *_MALFORMED)
 """What keeps a value away, and makes an absence; whatever else is raised is no matter of the answer."""
@@ -65,7 +67,7 @@ def _require(call: Call, response: Mapping[str, Json], attempts: Attempts) -> No
     # of a masked body the length is not what was sent
     if declared.isdecimal() and entry.bytes < int(declared) and not entry.masked:
         raise Unreadable(f"the answer is cut short: {entry.bytes} of {declared} bytes arrived")
-    lacking = [member for member in call.members if response.get(member) is None]
+    lacking = [member for member in call.members if response.get(member) in (None, "")]
     if lacking:
         raise Unreadable(f"the answer lacks {', '.join(lacking)}")
     found = _ROOT.match(attempts.body)
@@ -73,9 +75,13 @@ def _require(call: Call, response: Mapping[str, Json], attempts: Attempts) -> No
         raise Unreadable(f"the answer is no {call.root}")
 
 
-def absence_of(error: Exception) -> Absence:
+def absence_of(error: Exception, attempts: Attempts) -> Absence:
     """Classify what kept a value away, by AWS's error code or the kind of the failure, never by a free text."""
     if isinstance(error, ClientError):
+        root = _ROOT.match(attempts.body)
+        if attempts.entries and attempts.entries[-1].status == 200 and not (root and root[1] == b"Error"):
+            # botocore makes an error 500 of an answer of S3 that is no XML; AWS said no such thing
+            return Absence(Reason.UNREADABLE, "", "the body does not parse")
         code = str(error.response.get("Error", {}).get("Code") or "unknown error")
         message = str(error.response.get("Error", {}).get("Message") or "")
         return Absence(_reason(code), code, message)

@@ -24,11 +24,17 @@ def step_data(case: TestCase, findings: Sequence[Finding], started: str = "", fi
         "test_case": case.id,
         **{name: getattr(case, name) for name in ("title", "purpose", "method", "criterion", "criticality")},
         "clauses": [dict(vars(clause)) for clause in case.clauses],
-        "verdict": roll_up(finding.verdict for finding in findings).value,
+        "verdict": _verdict_of(findings).value,
         "findings": [finding.to_json() for finding in findings],
         "started": started,
         "finished": finished,
     }
+
+
+def _verdict_of(findings: Sequence[Finding]) -> Verdict:
+    """Return the verdict of one step; that of a step that was not taken is NOT_EXECUTED, which leaves a run open."""
+    verdicts = {finding.verdict for finding in findings}
+    return Verdict.NOT_EXECUTED if verdicts == {Verdict.NOT_EXECUTED} else roll_up(verdicts)
 
 
 def all_steps(of: Protocol, taken: Mapping[str, Mapping[str, Json]]) -> list[Mapping[str, Json]]:

@@ -211,10 +211,10 @@ def _sync_folder(folder: Path) -> None:
 
 def _discard(working: Path, notebook: Path) -> None:
     """Remove what a run had outside its record; a notebook that the user named a path for stays."""
-    shutil.rmtree(working, ignore_errors=True)
     runs = working.parent
     # the record stands, whatever can't be removed; and another run may have its own in there
     with contextlib.suppress(OSError):
+        shutil.rmtree(working)
         if notebook.resolve().parent == runs.resolve():
             notebook.unlink(missing_ok=True)
         runs.rmdir()

@@ -1,0 +1,439 @@
+"""The command, as a CI engineer meets it: statuses, two-line errors, nothing left behind, no noise."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from fixtures.runs import copied, executed_once, make_record, processes_marked, run_id
+
+from kit import __version__, cli
+from kit.record.manifest import RUNS
+from kit.record.verify import verify
+from kit.sandbox.server import Sandbox
+
+BIN = Path(sys.executable).parent
+TRAILKIT = BIN / "trailkit"
+NAME = "Zoë Ōyama"
+PEOPLE = {"executed_by": NAME, "system_id": "SYS-1", "environment": "sandbox", "protocol_id": "VP-1"}
+PARTS = {
+    "record.ipynb", "record.html", "record.pdf", "findings.json", "junit.xml", "evidence", "manifest.json", "SHA256SUMS",
+}  # fmt: skip
+
+
+@pytest.fixture
+def call(monkeypatch, capsys, tmp_path):
+    """Calls the command in this process, in an empty folder, and returns its status, output and errors."""
+    monkeypatch.chdir(tmp_path)
+    before = signal.getsignal(signal.SIGTERM)
+
+    def called(*arguments: Any) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["trailkit", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        return (int(left.value.code or 0), *capsys.readouterr())
+
+    yield called
+    signal.signal(signal.SIGTERM, before)
+
+
+def shell(*arguments: Any, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as a process of its own, its output as what it is in UTF-8."""
+    return subprocess.run(
+        list(map(str, arguments)),
+        cwd=cwd,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+        timeout=120,
+    )
+
+
+def write_parameters(path: Path, parameters: dict[str, Any]) -> Path:
+    path.write_text(yaml.safe_dump(parameters, allow_unicode=True), encoding="utf-8")
+    return path
+
+
+class TestAtOnce:
+    def test_help_names_every_command(self, call):
+        status, out, err = call("--help")
+        assert (status, err) == (0, "")
+        for name in ("demo", "run", "seal", "verify", "sandbox", "policy"):
+            assert f"\n  {name} " in out
+        assert not set("╭│╰") & set(out)
+
+    def test_help_loads_nothing_heavy(self, tmp_path):
+        heavy = "boto3 botocore moto papermill nbclient nbconvert nbformat matplotlib weasyprint pydantic jinja2 yaml IPython"
+        code = (
+            "import sys; sys.argv = ['trailkit', '--help']\nfrom kit.cli import main\n"
+            "try: main()\n"
+            f"except SystemExit: print([name for name in {heavy.split()!r} if name in sys.modules], file=sys.stderr)"
+        )
+        done = shell(sys.executable, "-c", code, cwd=tmp_path)
+        assert done.stderr.strip() == "[]"
+
+    def test_verify_loads_nothing_of_aws_or_jupyter(self, tmp_path):
+        make_record(tmp_path / "record", {"evidence/index.jsonl": b"{}"})
+        heavy = "boto3 botocore moto papermill nbclient nbconvert nbformat matplotlib weasyprint jinja2 IPython"
+        code = (
+            "import sys; sys.argv = ['trailkit', 'verify', 'record']\nfrom kit.cli import main\n"
+            "try: main()\n"
+            f"except SystemExit: print([name for name in {heavy.split()!r} if name in sys.modules], file=sys.stderr)"
+        )
+        done = shell(sys.executable, "-c", code, cwd=tmp_path)
+        assert done.stderr.strip() == "[]"
+        assert "The record is whole." in done.stdout
+
+    def test_version(self, call):
+        assert call("--version") == (0, f"trailkit {__version__}\n", "")
+
+    def test_without_a_command_it_shows_its_help(self, call):
+        status, out, err = call()
+        assert status == 2
+        assert "Usage: trailkit" in out + err
+
+
+class TestMisuse:
+    @pytest.mark.parametrize(
+        "arguments", [["nonsense"], ["run"], ["verify"], ["demo", "--nonsense"], ["seal"]], ids=" ".join
+    )
+    def test_of_the_command_line_is_told_in_plain_text(self, arguments, call):
+        status, out, err = call(*arguments)
+        assert (status, out) == (2, "")
+        assert "\nError: " in err
+        assert not set("╭│╰") & set(err)
+        assert "Traceback" not in err
+
+    @pytest.mark.parametrize(
+        ("parameters", "settings", "told"),
+        [
+            ({"targt": "sandbox"}, [], "targt: unknown"),
+            ({"expected": {"key_alais": "alias/x"}}, [], "expected.key_alais: unknown"),
+            ({"window": {"hours": "many"}}, [], "window.hours: expected whole hours"),
+            ({"execution": {"password": "hunter2"}}, [], "execution.password: looks like a secret"),
+            ({"execution": {"executed_by": "AKIAIOSFODNN7EXAMPLE"}}, [], "execution.executed_by: looks like a secret"),
+            ({"target": {"account_id": "123456789012", "endpoint_url": "no"}}, [], "target.endpoint_url: "),
+            ({}, ["expected.retention_days=soon"], "expected.retention_days: expected whole days"),
+            ({}, ["expected"], "setting 1 is not of the form key.path=value"),
+            ({}, ["window.hours=["], "setting 1: not valid YAML"),
+        ],
+        ids=[
+            "unknown",
+            "unknown within",
+            "type",
+            "secret",
+            "key id",
+            "no URL",
+            "--set type",
+            "--set form",
+            "--set YAML",
+        ],
+    )
+    def test_of_parameters_is_told_in_two_lines_and_writes_nothing(self, parameters, settings, told, call, tmp_path):
+        environment = {"execution": {"environment": "sandbox"}} if "account_id" in str(parameters) else {}
+        path = write_parameters(tmp_path / "p.yaml", {"target": "sandbox"} | environment | parameters)
+        status, out, err = call("run", "iq", "--parameters", path, *(f"--set={setting}" for setting in settings))
+        assert (status, out) == (2, "")
+        lines = err.splitlines()
+        assert lines[0].startswith(told)
+        assert "AKIA" not in err
+        assert "hunter2" not in err
+        assert len(lines) >= 2
+        assert [found.name for found in tmp_path.iterdir()] == ["p.yaml"]
+
+    @pytest.mark.parametrize(
+        ("arguments", "told"),
+        [
+            (["run", "iq"], "no parameters file was named"),
+            (["run", "xq", "-f", "p.yaml"], "there is no protocol 'xq'"),
+            (["run", "iq", "-f", "nowhere.yaml"], "nowhere.yaml: can't be read: No such file or directory"),
+            (["run", "iq", "-f", "."], ".: can't be read: Is a directory"),
+            (["run", "iq", "-f", "p.yaml", "--output", "p.yaml"], "the outputs folder "),
+            (["demo", "--output", "p.yaml"], "the outputs folder "),
+            (["seal", "nowhere.ipynb"], "nowhere.ipynb can't be read: No such file or directory"),
+            (["seal", "p.yaml"], "p.yaml is no notebook: "),
+            (["verify", "nowhere"], "nowhere is no folder"),
+            (["verify", "p.yaml"], "p.yaml is no folder"),
+            (["policy", "-f", "nowhere.yaml"], "nowhere.yaml: can't be read"),
+            (["sandbox", "--fault", "nonsense"], "there is no fault named 'nonsense'"),
+            (["sandbox", "--fault", "rotation-of"], "there is no fault named 'rotation-of'"),
+        ],
+        ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+    )
+    def test_of_a_command_is_told_in_two_lines(self, arguments, told, call, tmp_path):
+        write_parameters(tmp_path / "p.yaml", {"target": "sandbox"})
+        status, out, err = call(*arguments)
+        assert (status, out) == (2, "")
+        assert err.startswith(told)
+        assert len(err.splitlines()) == 2
+        assert [found.name for found in tmp_path.iterdir()] == ["p.yaml"]
+
+    def test_a_defect_of_ours_never_reads_as_a_fail(self, call, monkeypatch):
+        monkeypatch.setattr("kit.record.verify.verify", lambda _: 1 / 0)
+        status, _, err = call("verify", ".")
+        assert status == 3
+        assert "ZeroDivisionError" in err
+
+    @pytest.mark.parametrize("encoding", ["ascii", "utf-8", "latin-1"])
+    def test_a_name_that_the_terminal_cannot_print_is_printed_all_the_same(self, encoding, tmp_path):
+        environment = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": encoding}
+        done = subprocess.run(
+            [TRAILKIT, "verify", f"{NAME} \ud800".encode("utf-8", "surrogatepass")],
+            cwd=tmp_path, env=os.environ | environment, capture_output=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 2
+        assert b"is no folder\n" in done.stderr
+        assert b"Traceback" not in done.stderr
+
+
+class TestPolicy:
+    def test_it_prints_a_policy(self, call):
+        status, out, err = call("policy")
+        assert (status, err) == (0, "")
+        assert json.loads(out)["Version"] == "2012-10-17"
+
+    def test_it_is_narrowed_to_the_parameters(self, call, tmp_path):
+        target = {"account_id": "123456789012", "endpoint_url": "http://127.0.0.1:1"}
+        given = {"target": target, "expected": {"log_bucket": "my-bucket"}, "execution": PEOPLE}
+        status, out, _ = call("policy", "-f", write_parameters(tmp_path / "p.yaml", given))
+        assert status == 0
+        assert "arn:aws:s3:::my-bucket" in out
+        assert out != call("policy")[1]
+
+
+class TestVerify:
+    def test_a_whole_record(self, call, tmp_path):
+        make_record(tmp_path / "record", {"evidence/index.jsonl": b"{}"})
+        status, out, err = call("verify", "record")
+        assert (status, err) == (0, "")
+        assert [line[:2] for line in out.splitlines()[:5]] == ["1.", "2.", "3.", "4.", "5."]
+        assert "do not show who made it" in out
+
+    def test_a_rejected_one_is_a_fail_and_names_the_file(self, call, tmp_path):
+        make_record(tmp_path / "record", {"evidence/index.jsonl": b"{}"})
+        (tmp_path / "record" / "evidence" / "index.jsonl").write_bytes(b"[]")
+        status, out, err = call("verify", "record")
+        assert status == 1
+        assert err.startswith("evidence/index.jsonl was changed")
+        assert len(err.splitlines()) == 2
+        assert "whole" not in out
+
+    def test_whoever_stops_reading_is_not_answered_with_a_traceback(self, tmp_path):
+        make_record(tmp_path / "record", {f"evidence/{number}": b"" for number in range(9)})
+        command = f"{TRAILKIT} sandbox --list-faults | true; {TRAILKIT} verify record | true"
+        done = shell("bash", "-c", command, cwd=tmp_path, PYTHONUNBUFFERED="1")
+        assert done.stderr == ""
+
+
+class TestSeal:
+    def test_it_tells_the_verdict_the_record_and_its_digest(self, call, tmp_path, monkeypatch):
+        outputs = copied(executed_once("rotation-off"), tmp_path)
+        name = run_id(outputs)
+        monkeypatch.setattr("kit.render.record.render_pdf", lambda *_: b"%PDF")
+        status, out, err = call("seal", "outputs/x.ipynb")
+        assert (status, err) == (1, "")
+        lines = out.splitlines()
+        assert lines[0] == f"FAIL  {name}"
+        assert lines[1:4] == [
+            f"  record  outputs/{name}",
+            f"  html    outputs/{name}/record.html",
+            f"  pdf     outputs/{name}/record.pdf",
+        ]
+        assert lines[4] == f"  digest  {list(verify(outputs / name))[-1].text.split()[-1]}"
+
+    @pytest.mark.parametrize(
+        ("faults", "verdict", "expected"),
+        [((), "PASS", 0), (("deny-get-key-policy",), "INCONCLUSIVE", 3)],
+        ids=["pass", "denied"],
+    )
+    def test_its_status_is_the_verdict(self, faults, verdict, expected, call, tmp_path, monkeypatch):
+        copied(executed_once(*faults), tmp_path)
+        monkeypatch.setattr("kit.render.record.render_pdf", lambda *_: b"%PDF")
+        status, out, err = call("seal", "outputs/x.ipynb")
+        assert (status, err) == (expected, "")
+        assert out.startswith(f"{verdict}  IQ-")
+
+    def test_interrupted_while_sealing_it_says_how_to_go_on(self, call, tmp_path, monkeypatch):
+        executed = tmp_path / "out" / "x y.ipynb"
+        monkeypatch.setattr("kit.execute.execute", lambda *_: executed)
+        monkeypatch.setattr(cli, "_seal", lambda *_: cli._interrupt())
+        status, out, err = call("demo", "--output", "out")
+        assert (status, out) == (3, "")
+        assert err == (
+            f"interrupted while sealing\nthe run is kept; seal it with `trailkit seal '{executed}' --output out`\n"
+        )
+
+    @pytest.mark.slow
+    def test_without_pango_the_record_is_made_with_one_clear_warning(self, tmp_path):
+        outputs = copied(executed_once(), tmp_path)
+        package = tmp_path / "without" / "weasyprint"
+        package.mkdir(parents=True)
+        banner = "print('-----\\nWeasyPrint could not import some external libraries.')"
+        (package / "__init__.py").write_text(f"{banner}\nraise OSError('cannot load library libpango-1.0-0')\n")
+        path = f"{package.parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+        done = shell(TRAILKIT, "seal", "outputs/x.ipynb", cwd=tmp_path, PYTHONPATH=path)
+        assert done.returncode == 0
+        told, remedy = done.stderr.splitlines()
+        assert "Pango" in told
+        assert remedy.startswith("apt-get install libpango-1.0-0")
+        assert done.stdout.startswith("PASS  IQ-")
+        assert "WeasyPrint" not in done.stdout
+        (record,) = outputs.glob("IQ-*")
+        assert not (record / "record.pdf").exists()
+        assert list(verify(record))
+
+
+class TestSandbox:
+    def test_it_lists_its_faults_one_a_line_with_their_test_cases(self, call):
+        status, out, err = call("sandbox", "--list-faults")
+        assert (status, err) == (0, "")
+        lines = out.splitlines()
+        assert len(lines) > 40
+        (line,) = [line for line in lines if line.startswith("rotation-off ")]
+        assert line.split()[1] == "IQ-06"
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+    def test_it_serves_until_it_is_stopped_and_leaves_no_process(self, number, tmp_path):
+        mark = f"mark-{uuid.uuid4()}"
+        process = subprocess.Popen(
+            [TRAILKIT, "sandbox", "--fault", "rotation-off"],
+            env=os.environ | {"TRAILKIT_TEST_MARK": mark}, cwd=tmp_path, start_new_session=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+        )  # fmt: skip
+        try:
+            assert process.stdout is not None
+            lines = []
+            while not lines or lines[-1].strip():
+                lines.append(process.stdout.readline())
+            parameters = yaml.safe_load("".join(lines))
+            assert parameters["target"]["endpoint_url"] in lines[0]
+            assert len(processes_marked(mark)) == 2
+            os.killpg(process.pid, number)
+            out, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
+            process.wait()
+        assert (process.returncode, err) == (0, "")
+        assert out == "# The sandbox has stopped.\n"
+        await_end(mark)
+
+    def test_a_sandbox_that_ends_by_itself_is_told(self, call, monkeypatch):
+        monkeypatch.setattr(Sandbox, "running", False)
+        status, out, err = call("sandbox")
+        assert status == 2
+        assert yaml.safe_load(out)["target"]
+        assert err == "the sandbox ended by itself\nstart it again\n"
+
+
+def await_end(mark: str) -> None:
+    deadline = time.monotonic() + 15
+    while left := processes_marked(mark):
+        assert time.monotonic() < deadline, f"still running: {left}"
+        time.sleep(0.1)
+
+
+class TestProgress:
+    def test_on_no_terminal_it_is_silent(self, capfd):
+        with cli._progress_bar("IQ") as progress:
+            progress("Regions", 1, 2)
+            progress("Regions", 2, 2)
+            progress("Test cases", 1, 11)
+        assert capfd.readouterr() == ("", "")
+
+
+def run_against(folder: Path, *faults: str, settings: tuple[str, ...] = (), **environment: str) -> Any:
+    """Run the IQ, as a process, on an account with these faults."""
+    with Sandbox(faults) as sandbox:
+        path = write_parameters(folder / "p.yaml", sandbox.parameters)
+        arguments = ["run", "iq", "-f", path, *(f"--set={setting}" for setting in settings)]
+        return shell(TRAILKIT, *arguments, cwd=folder, **sandbox.environment | environment)
+
+
+@pytest.mark.slow
+class TestRun:
+    """The whole chain: notebook, kernel, embedded account, rendering and record."""
+
+    def test_two_demonstrations_at_once_pass_without_a_word_too_many(self, tmp_path):
+        mark = f"mark-{uuid.uuid4()}"
+        options = {"cwd": tmp_path, "env": os.environ | {"TRAILKIT_TEST_MARK": mark}, "text": True}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        processes = [subprocess.Popen([TRAILKIT, "demo"], **options, **pipes) for _ in range(2)]
+        told = [process.communicate(timeout=120) for process in processes]
+        assert [process.returncode for process in processes] == [0, 0]
+        for out, err in told:
+            assert err == ""
+            assert [line.split()[0] for line in out.splitlines()] == ["PASS", "record", "html", "pdf", "digest"]
+        assert processes_marked(mark) == []
+        assert [found.name for found in tmp_path.iterdir()] == ["outputs"]
+        records = list((tmp_path / "outputs").iterdir())
+        assert len(records) == 2
+        for record in records:
+            assert {found.name for found in record.iterdir()} == PARTS
+            assert list(verify(record))
+            assert shell("sha256sum", "-c", "--quiet", "SHA256SUMS", cwd=record).returncode == 0
+            assert "DEMONSTRATION" in (record / "record.html").read_text(encoding="utf-8")
+
+    def test_hostile_names_and_a_terminal_that_prints_only_ascii(self, tmp_path):
+        ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
+        done = run_against(tmp_path, "hostile-text", settings=(f"execution.executed_by={NAME}",), **ascii_only)
+        assert (done.returncode, done.stderr) == (0, "")
+        (record,) = (tmp_path / "outputs").iterdir()
+        page = (record / "record.html").read_text(encoding="utf-8")
+        assert NAME in page
+        assert "<script" not in page.lower()
+        assert json.loads((record / "manifest.json").read_text(encoding="utf-8"))["executed_by"] == NAME
+        assert list(verify(record))
+
+    def test_a_fail_is_a_record_and_papermill_with_seal_makes_the_same(self, tmp_path):
+        with Sandbox(["rotation-off"]) as sandbox:
+            path = write_parameters(tmp_path / "p.yaml", sandbox.parameters | {"execution": PEOPLE})
+            ours = shell(TRAILKIT, "run", "iq", "-f", path, cwd=tmp_path, **sandbox.environment)
+            other = tmp_path / "other"
+            (other / "outputs").mkdir(parents=True)
+            notebook = Path(cli.__file__).parent.parent / "notebooks" / "iq_trail_encryption.ipynb"
+            papermill = shell(
+                BIN / "papermill", notebook, "outputs/x.ipynb", "-f", path, cwd=other, **sandbox.environment
+            )
+            sealed = shell(TRAILKIT, "seal", "outputs/x.ipynb", cwd=other, **sandbox.environment)
+        assert (ours.returncode, ours.stderr) == (1, "")
+        assert papermill.returncode == 0
+        assert (sealed.returncode, sealed.stderr) == (1, "")
+        (first,) = (tmp_path / "outputs").iterdir()
+        (second,) = (other / "outputs").glob("IQ-*")
+        assert sorted(found.name for found in (other / "outputs").iterdir()) == [second.name, "x.ipynb"]
+        told = []
+        for record in (first, second):
+            assert list(verify(record))
+            manifest = json.loads((record / "manifest.json").read_bytes())
+            findings = json.loads((record / "findings.json").read_bytes())["findings"]
+            fixed = {
+                name: manifest[name] for name in ("verdict", "protocol_sha256", "parameters_sha256", "executed_by")
+            }
+            verdicts = [(finding["test_case"], finding["resource"], finding["verdict"]) for finding in findings]
+            told.append((fixed, verdicts, {found.name for found in record.iterdir()}))
+        assert told[0] == told[1]
+        assert told[0][2] == PARTS
+        assert told[0][0]["verdict"] == "FAIL"
+
+    def test_without_credentials_it_says_so_and_makes_no_record(self, tmp_path):
+        with Sandbox() as sandbox:
+            path = write_parameters(tmp_path / "p.yaml", sandbox.parameters)
+            done = shell(TRAILKIT, "run", "iq", "-f", path, cwd=tmp_path, HOME=str(tmp_path))
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith("no usable AWS credentials")
+        assert len(done.stderr.splitlines()) == 2
+        assert [found.name for found in (tmp_path / "outputs").iterdir()] == [RUNS]
+        (executed,) = (tmp_path / "outputs" / RUNS).glob("*.ipynb")
+        assert "Traceback" not in executed.read_text()
+        again = shell(TRAILKIT, "seal", executed, cwd=tmp_path)
+        assert (again.returncode, again.stderr) == (2, done.stderr)
