@@ -52,6 +52,7 @@ app = typer.Typer(
 )
 
 INTERRUPTED = 3
+_CTRL_C = 130  # what Typer makes of it
 Output = Annotated[Path, typer.Option("--output", help="The folder for runs and records.")]
 Parameters = Annotated[Path | None, typer.Option("--parameters", "-f", help="The parameters file (YAML).")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="Set one parameter: key.path=value. Repeatable.")]
@@ -67,6 +68,11 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         app(prog_name="trailkit")
+    except SystemExit as ended:
+        if ended.code != _CTRL_C:
+            raise
+        _tell(KitError("interrupted", "run it again; nothing half is left"))
+        sys.exit(INTERRUPTED)
     except KitError as error:
         _tell(error)
         sys.exit(error.exit_code)
@@ -157,13 +163,12 @@ def sandbox(
     import yaml
 
     with server.Sandbox(fault or []) as account:
-        typer.echo(f"# The sandbox answers at {account.endpoint} until Ctrl-C. In another shell:")
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            typer.echo(f"#   export {name}={account.environment[name]}")
-        typer.echo("#   trailkit run iq --parameters FILE     with a FILE of what follows")
-        typer.echo(yaml.safe_dump(account.parameters, sort_keys=False))
-        sys.stdout.flush()
         try:
+            typer.echo(f"# The sandbox answers at {account.endpoint} until Ctrl-C. In another shell:")
+            for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+                typer.echo(f"#   export {name}={account.environment[name]}")
+            typer.echo("#   trailkit run iq --parameters FILE     with a FILE of what follows")
+            typer.echo(yaml.safe_dump(account.parameters, sort_keys=False))
             while account.running:
                 time.sleep(0.2)
         except KeyboardInterrupt:
@@ -184,7 +189,10 @@ def policy(parameters: Parameters = None) -> None:
         if not isinstance(told.target, str):
             roles = {*told.target.role_arns.values(), *([told.target.role_arn] if told.target.role_arn else [])}
             narrowed = {"account_id": told.target.account_id, "assumed_roles": tuple(roles)}
-        narrowed |= {"bucket": told.expected.log_bucket, "reader_roles": told.expected.reader_role_arns or ()}
+        narrowed["reader_roles"] = told.expected.reader_role_arns or ()
+        if trail := told.expected.trail_arn:
+            # without it every trail is judged, and every trail's bucket is read
+            narrowed |= {"partition": trail.split(":")[1], "bucket": told.expected.log_bucket}
     typer.echo(json.dumps(least_privilege(**narrowed), indent=2))
 
 

@@ -732,12 +732,19 @@ READS, WRITES = field("readOnly", Equals=["true"]), field("readOnly", Equals=["f
         pytest.param([advanced(NO_KMS, NO_RDS)], [RDS], FAIL, id="advanced-both-conditions-hold"),
         pytest.param([advanced(READS), advanced(WRITES)], [], PASS, id="advanced-read-and-write-apart"),
         pytest.param([advanced(READS)], [], FAIL, id="advanced-reads-only"),
+        pytest.param([advanced(WRITES)], [], FAIL, id="advanced-writes-only"),
         pytest.param([advanced(READS, WRITES)], [], FAIL, id="advanced-neither"),
         pytest.param([advanced(field("readOnly", NotEquals=["true"]))], [], INCONCLUSIVE, id="advanced-not-read-only"),
+        pytest.param(
+            [advanced(field("readOnly", Equals=["true", "false"]))], [], INCONCLUSIVE, id="advanced-both-kinds"
+        ),
         pytest.param([advanced(field("readOnly"))], [], INCONCLUSIVE, id="advanced-read-only-without-operator"),
         pytest.param([advanced(category="Data")], [], FAIL, id="advanced-data-events"),
         pytest.param([advanced(category="Data"), advanced()], [], PASS, id="advanced-data-events-beside"),
         pytest.param([advanced(field("eventName", StartsWith=["Put"]))], [], INCONCLUSIVE, id="advanced-some-events"),
+        pytest.param(
+            [advanced(field("eventName", NotEquals=[KMS]))], [KMS], INCONCLUSIVE, id="advanced-all-but-an-event"
+        ),
         pytest.param([advanced(field("eventSource", Equals=[KMS]))], [], INCONCLUSIVE, id="advanced-one-source"),
         pytest.param(
             [advanced(field("eventName", Equals=["A"])), advanced(NO_KMS)], [], INCONCLUSIVE, id="advanced-kms-perhaps"
@@ -761,8 +768,10 @@ def test_event_selectors(selectors: list[Any], accepted: list[str], expected: Ve
 @pytest.mark.parametrize("named", [KEY, KEY_ID, ALIAS, f"arn:aws:kms:{REGION}:{ACCOUNT}:{ALIAS}"])
 @pytest.mark.parametrize("stated", [KEY, KEY_ID, ALIAS, f"arn:aws:kms:{REGION}:{ACCOUNT}:{ALIAS}"])
 def test_a_key_may_be_named_in_any_way(named: str, stated: str) -> None:
-    finding = judged("IQ-04", changed("description.KmsKeyId", named), parameters(kms_key_arn=stated))
+    raw = changed("description.KmsKeyId", named)
+    finding = judged("IQ-04", raw, parameters(kms_key_arn=stated))
     assert (finding.verdict, finding.actual["key ARN"]) == (PASS, KEY)
+    assert judged("IQ-05", raw).resource == KEY
 
 
 @pytest.mark.parametrize(
@@ -948,6 +957,14 @@ DOCUMENTED = [
         {},
         id="log-file-prefix",
     ),
+    pytest.param(
+        # CloudTrail user guide, "CloudTrail digest file structure": the two folders of a trail, and nothing else
+        changed(
+            "bucket_policy.1.Resource", [f"{BUCKET}/AWSLogs/{ACCOUNT}/CloudTrail{kind}/*" for kind in ("", "-Digest")]
+        ),
+        {},
+        id="folders-of-logs-and-digests",
+    ),
     # S3 user guide, "Security best practices for Amazon S3": enforce encryption of data in transit
     pytest.param(with_bucket_policy(deny("s3:*", BOTH, Condition=NO_TLS)), {"tls_only": True}, id="tls-only"),
     pytest.param(
@@ -1043,6 +1060,21 @@ CONTROL_TOWER = {"description": account()["description"] | {"IsOrganizationTrail
             organization_account(bucket_policy=[organization_bucket_policy()[0], organization_bucket_policy()[2]]),
             {},
             id="organization-folder-alone",
+        ),
+        pytest.param(
+            organization_account(
+                bucket_policy=[
+                    organization_bucket_policy()[0],
+                    organization_bucket_policy()[2]
+                    | {
+                        "Resource": [
+                            f"{BUCKET}/AWSLogs/{ORGANIZATION}/*/CloudTrail{kind}/*" for kind in ("", "-Digest")
+                        ]
+                    },
+                ]
+            ),
+            {},
+            id="organization-folders-of-logs-and-digests",
         ),
         pytest.param(
             account() | CONTROL_TOWER | {"bucket_policy": control_tower_bucket_policy()},
@@ -1373,6 +1405,70 @@ def test_a_key_policy_passes(more: dict[str, Any], told: dict[str, Any]) -> None
     assert finding.verdict is PASS, finding.message
 
 
+@pytest.mark.parametrize(
+    ("statement", "who"),
+    [
+        (allow(FOREIGN_ROOT, "kms:Decrypt"), f"account {FOREIGN}"),
+        (allow({"AWS": FOREIGN}, "kms:Decrypt"), f"account {FOREIGN}"),
+        (allow({"AWS": "9" * 12}, "kms:Decrypt"), f"account {'9' * 12}"),
+        (allow(FOREIGN_ROLE, "kms:Decrypt"), FOREIGN_ROLE["AWS"]),
+        (
+            allow(FOREIGN_ROOT, "kms:Decrypt", Condition={"StringEquals": {"aws:PrincipalOrgID": ORGANIZATION}}),
+            f"account {FOREIGN}",
+        ),
+        *(
+            (allow(ANYONE, "kms:Decrypt", Condition={"StringLike": {key: value}}), who)
+            for key, value, who in (
+                ("kms:CallerAccount", "33333333333?", "account 333333333330"),
+                ("kms:CallerAccount", "3*3*4", "account 300000000034"),
+                ("aws:PrincipalArn", f"arn:aws:iam::{FOREIGN}:root", f"arn:aws:iam::{FOREIGN}:root"),
+                ("aws:PrincipalArn", f"arn:aws:iam::{FOREIGN}:*", f"account {FOREIGN}"),
+                ("aws:PrincipalArn", f"arn:*:iam::{FOREIGN}:role/x", f"arn:aws:iam::{FOREIGN}:role/x"),
+                ("aws:PrincipalArn", f"arn:aws:iam::{FOREIGN}:role/t?/*", f"arn:aws:iam::{FOREIGN}:role/tx/any"),
+                ("aws:PrincipalArn", f"arn:aws:iam::{FOREIGN}:user/*", f"arn:aws:iam::{FOREIGN}:user/any"),
+                ("aws:PrincipalOrgID", ORGANIZATION, f"everyone in the organization {ORGANIZATION}"),
+                ("aws:PrincipalOrgPaths", f"{ORGANIZATION}/*", f"everyone in the organization {ORGANIZATION}/*"),
+            )
+        ),
+    ],
+)
+def test_whom_a_key_policy_mentions_is_named(statement: dict[str, Any], who: str) -> None:
+    finding = judged("IQ-07", with_key_policy(statement))
+    assert unmet(finding) == [MENTIONED], finding.message
+    assert f"The policy must not let in {who}, but it does: kms:Decrypt" in finding.message
+
+
+@pytest.mark.parametrize("key", ["aws:SourceArn", "aws:SourceAccount", "aws:SourceOrgID", "aws:SourceOwner"])
+def test_what_only_services_send_lets_in_no_stranger(key: str) -> None:
+    # S3 user guide, "Blocking public access to your Amazon S3 storage": a policy bound by these is not public
+    bound = {"StringLike": {key: "*"}}
+    assert judged("IQ-07", with_key_policy(allow(ANYONE, "kms:Decrypt", Condition=bound))).verdict is PASS
+
+
+@pytest.mark.parametrize("key", ["aws:userid", "aws:username", "aws:MultiFactorAuthPresent", "aws:PrincipalTag/team"])
+def test_what_only_identities_send_lets_in_nobody_anonymous(key: str) -> None:
+    bound = {"StringLike": {key: "*"}}
+    finding = judged("IQ-09", with_bucket_policy(allow(ANYONE, "s3:GetObject", OBJECTS, Condition=bound)))
+    assert finding.verdict is INCONCLUSIVE
+    assert "It stays open for a stranger of any other account" in finding.message
+    assert "anonymous" not in finding.message
+    assert "organization" not in finding.message
+
+
+def test_a_trail_may_be_bound_by_its_account() -> None:
+    # CloudTrail user guide, "Configure AWS KMS key policies for CloudTrail": supported, though not recommended
+    bound = {"StringEquals": {"aws:SourceAccount": ACCOUNT}} | UNBOUND
+    assert judged("IQ-07", with_key_policy(base=encrypting(**bound))).verdict is PASS
+
+
+def test_where_a_trail_is_in_its_organization_is_not_known() -> None:
+    bound = {"ForAnyValue:StringLike": {"aws:SourceOrgPaths": f"{ORGANIZATION}/*"}} | UNBOUND
+    finding = judged("IQ-07", with_key_policy(base=encrypting(**bound)), parameters(organization_id=ORGANIZATION))
+    assert open_(finding) == ["CloudTrail encrypts for the trail"]
+    assert "the value of aws:SourceOrgPaths is not known" in finding.message
+    assert "expected.organization_id" not in finding.message
+
+
 def test_the_binding_to_a_trail_may_be_waived() -> None:
     told = parameters(require_source_arn=False)
     raw = with_key_policy(base=encrypting(**UNBOUND)) | {
@@ -1627,6 +1723,36 @@ def test_a_bucket_policy_is_judged(more: dict[str, Any], told: dict[str, Any], e
     assert finding.verdict is expected, finding.message
 
 
+READING = ("s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "s3:ListBucketVersions", "s3:GetBucketAcl")
+CHANGING = (
+    *("s3:PutObject", "s3:PutObjectAcl", "s3:PutObjectRetention", "s3:BypassGovernanceRetention", "s3:DeleteObject"),
+    *(
+        "s3:DeleteObjectVersion",
+        "s3:ReplicateObject",
+        "s3:ReplicateDelete",
+        "s3:PutBucketPolicy",
+        "s3:DeleteBucketPolicy",
+    ),
+    *(
+        "s3:PutBucketAcl",
+        "s3:PutBucketVersioning",
+        "s3:PutBucketObjectLockConfiguration",
+        "s3:PutLifecycleConfiguration",
+    ),
+    "s3:DeleteBucket",
+)
+
+
+@pytest.mark.parametrize("action", [*READING, *CHANGING])
+def test_no_action_on_the_records_is_open_to_others(action: str) -> None:
+    assert unmet(judged("IQ-09", with_bucket_policy(allow(ANYONE, action, BOTH)))) == [LET_IN]
+    finding = judged("IQ-09", with_bucket_policy(allow(FOREIGN_ROLE, action, BOTH)))
+    assert unmet(finding) == [READ if action in READING else WRITE]
+    assert f"The policy must not let in {FOREIGN_ROLE['AWS']}, but it does: {action} allowed" in finding.message
+    assert finding.expected[READ] == {"none but": [ACCOUNT, READER]}
+    assert finding.expected[WRITE] == {"none but": [ACCOUNT]}
+
+
 def test_who_is_named_in_the_buckets_own_account_is_told() -> None:
     finding = judged("IQ-09", with_bucket_policy(allow({"AWS": READER}, ["s3:GetObject", "s3:DeleteObject"], OBJECTS)))
     assert finding.observations["who can delete, by policy"] == [READER]
@@ -1756,6 +1882,7 @@ def test_public_access_is_blocked_by_bucket_or_account(bucket: Any, whole: Any, 
             [rule(Expiration={"Date": "2040-01-01T00:00:00Z"})], FAIL, "objects on 2040-01-01", id="fixed-date"
         ),
         pytest.param([rule(Expiration={"ExpiredObjectDeleteMarker": True})], PASS, "", id="markers-only"),
+        pytest.param([rule(Expiration={"ExpiredObjectDeleteMarker": False, "Days": 9})], FAIL, "9 days", id="days-too"),
         pytest.param(
             [rule(NoncurrentVersionExpiration={"NoncurrentDays": 30})], FAIL, "noncurrent versions", id="versions"
         ),

@@ -1,5 +1,6 @@
 """The command, as a CI engineer meets it: statuses, two-line errors, nothing left behind, no noise."""
 
+import io
 import json
 import os
 import signal
@@ -23,9 +24,10 @@ BIN = Path(sys.executable).parent
 TRAILKIT = BIN / "trailkit"
 NAME = "Zoë Ōyama"
 PEOPLE = {"executed_by": NAME, "system_id": "SYS-1", "environment": "sandbox", "protocol_id": "VP-1"}
-PARTS = {
-    "record.ipynb", "record.html", "record.pdf", "findings.json", "junit.xml", "evidence", "manifest.json", "SHA256SUMS",
-}  # fmt: skip
+FILES = {"record.ipynb", "record.html", "record.pdf", "findings.json", "junit.xml", "manifest.json", "SHA256SUMS"}
+PARTS = {*FILES, "evidence"}
+JUPYTER = ("papermill", "nbclient", "nbconvert", "nbformat", "IPython", "matplotlib", "weasyprint", "jinja2")
+HEAVY = ("boto3", "botocore", "moto", *JUPYTER)
 
 
 @pytest.fixture
@@ -71,27 +73,21 @@ class TestAtOnce:
             assert f"\n  {name} " in out
         assert not set("╭│╰") & set(out)
 
-    def test_help_loads_nothing_heavy(self, tmp_path):
-        heavy = "boto3 botocore moto papermill nbclient nbconvert nbformat matplotlib weasyprint pydantic jinja2 yaml IPython"
-        code = (
-            "import sys; sys.argv = ['trailkit', '--help']\nfrom kit.cli import main\n"
-            "try: main()\n"
-            f"except SystemExit: print([name for name in {heavy.split()!r} if name in sys.modules], file=sys.stderr)"
-        )
-        done = shell(sys.executable, "-c", code, cwd=tmp_path)
-        assert done.stderr.strip() == "[]"
-
-    def test_verify_loads_nothing_of_aws_or_jupyter(self, tmp_path):
+    @pytest.mark.parametrize(
+        ("arguments", "heavy"),
+        [(["--help"], (*HEAVY, "pydantic", "yaml")), (["verify", "record"], HEAVY)],
+        ids=["--help", "verify"],
+    )
+    def test_what_answers_at_once_loads_nothing_heavy(self, arguments, heavy, tmp_path):
         make_record(tmp_path / "record", {"evidence/index.jsonl": b"{}"})
-        heavy = "boto3 botocore moto papermill nbclient nbconvert nbformat matplotlib weasyprint jinja2 IPython"
         code = (
-            "import sys; sys.argv = ['trailkit', 'verify', 'record']\nfrom kit.cli import main\n"
+            f"import sys; sys.argv = ['trailkit', *{arguments!r}]\nfrom kit.cli import main\n"
             "try: main()\n"
-            f"except SystemExit: print([name for name in {heavy.split()!r} if name in sys.modules], file=sys.stderr)"
+            f"except SystemExit: print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)"
         )
         done = shell(sys.executable, "-c", code, cwd=tmp_path)
         assert done.stderr.strip() == "[]"
-        assert "The record is whole." in done.stdout
+        assert "Usage: trailkit" in done.stdout or "The record is whole." in done.stdout
 
     def test_version(self, call):
         assert call("--version") == (0, f"trailkit {__version__}\n", "")
@@ -206,7 +202,7 @@ class TestPolicy:
         given = {"target": target, "expected": {"log_bucket": "my-bucket"}, "execution": PEOPLE}
         status, out, _ = call("policy", "-f", write_parameters(tmp_path / "p.yaml", given))
         assert status == 0
-        assert "arn:aws:s3:::my-bucket" in out
+        assert ":s3:::my-bucket" in out
         assert out != call("policy")[1]
 
 
@@ -227,11 +223,14 @@ class TestVerify:
         assert len(err.splitlines()) == 2
         assert "whole" not in out
 
-    def test_whoever_stops_reading_is_not_answered_with_a_traceback(self, tmp_path):
-        make_record(tmp_path / "record", {f"evidence/{number}": b"" for number in range(9)})
-        command = f"{TRAILKIT} sandbox --list-faults | true; {TRAILKIT} verify record | true"
-        done = shell("bash", "-c", command, cwd=tmp_path, PYTHONUNBUFFERED="1")
-        assert done.stderr == ""
+    def test_whoever_stops_reading_is_answered_with_neither_a_verdict_nor_a_traceback(self, tmp_path):
+        make_record(tmp_path / "record", {"evidence/index.jsonl": b"{}"})
+        reading, writing = os.pipe()
+        os.close(reading)
+        command = [TRAILKIT, "verify", "record"]
+        done = subprocess.run(command, cwd=tmp_path, stdout=writing, stderr=subprocess.PIPE, check=False)
+        os.close(writing)
+        assert (done.returncode, done.stderr) == (3, b"")
 
 
 class TestSeal:
@@ -261,6 +260,15 @@ class TestSeal:
         status, out, err = call("seal", "outputs/x.ipynb")
         assert (status, err) == (expected, "")
         assert out.startswith(f"{verdict}  IQ-")
+
+    def test_a_path_that_the_terminal_cannot_print_is_printed_all_the_same(self, call, tmp_path, monkeypatch):
+        outputs = copied(executed_once(), tmp_path)
+        monkeypatch.setattr("kit.render.record.render_pdf", lambda *_: b"%PDF")
+        printed = io.BytesIO()
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(printed, encoding="latin-1", write_through=True))
+        status, _, err = call("seal", outputs / "x.ipynb", "--output", NAME)
+        assert (status, err) == (0, "")
+        assert b"  record  Zo\xeb \\u014cyama/IQ-" in printed.getvalue()
 
     def test_interrupted_while_sealing_it_says_how_to_go_on(self, call, tmp_path, monkeypatch):
         executed = tmp_path / "out" / "x y.ipynb"

@@ -149,9 +149,10 @@ def test_what_is_written_after_a_failed_write_can_not_be_taken_for_a_whole_index
 def test_an_index_cut_anywhere_is_read_as_whole_lines_or_not_at_all(store):
     index = filled(store)
     whole, entries = index.read_bytes(), read_index(store.folder)
-    for length in range(len(whole)):
+    ends = {position + 1 for position, byte in enumerate(whole) if byte == ord("\n")}
+    for length in sorted({*ends, *(end - 1 for end in ends), *range(0, len(whole), 11)}):
         index.write_bytes(whole[:length])
-        if whole[:length].endswith(b"\n") or not length:
+        if length in {0, *ends}:
             assert read_index(store.folder) == entries[: whole[:length].count(b"\n")]
         else:
             with pytest.raises(EvidenceError, match="ends in the middle of line"):

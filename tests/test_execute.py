@@ -64,7 +64,7 @@ class TestParameters:
     )
     def test_what_is_no_notebook_is_refused(self, content, tmp_path):
         (tmp_path / "x.ipynb").write_text(content)
-        with pytest.raises(ParameterError, match="name a notebook of the kit|tag the cell"):
+        with pytest.raises(ParameterError, match=r"name a notebook of the kit|tag the cell"):
             run(tmp_path / "x.ipynb", tmp_path / "outputs")
 
     def test_parameters_that_are_no_python_are_refused(self, notebook, tmp_path):
@@ -126,10 +126,13 @@ class TestSurroundings:
         assert dict(os.environ) == before
         assert sorted(found.name for found in tmp_path.iterdir()) == [path.name, "outputs"]
 
-    def test_the_kernel_opens_no_port(self, notebook, tmp_path):
-        asked = "from ipykernel.kernelapp import IPKernelApp\nassert IPKernelApp.instance().transport == 'ipc'"
+    def test_the_kernel_opens_no_port_and_no_socket_beside_the_notebook(self, notebook, tmp_path):
+        asked = (
+            "import os\nfrom ipykernel.kernelapp import IPKernelApp\n"
+            "assert IPKernelApp.instance().transport == 'ipc'\nassert os.listdir() == ['a protocol.ipynb']"
+        )
         with pytest.raises(ExecutionError, match="never came to its run"):
-            read_executed(run(notebook(asked), tmp_path))
+            read_executed(run(notebook(asked), tmp_path.with_name(f"{tmp_path.name}-outputs")))
 
     def test_braces_in_a_path_are_only_braces(self, notebook, tmp_path):
         made = run(notebook("1"), tmp_path / "out {name} {{x}}", target="sandbox")
@@ -139,7 +142,7 @@ class TestSurroundings:
     def test_the_kernel_is_this_python_and_reads_no_profile_of_the_user(self, notebook, tmp_path, monkeypatch):
         startup = tmp_path / "home" / ".ipython" / "profile_default" / "startup"
         startup.mkdir(parents=True)
-        (startup / "00.py").write_text("1 / 0")
+        (startup / "00.py").write_text("import builtins\nbuiltins.tampered = True")
         other = tmp_path / "home" / ".local" / "share" / "jupyter" / "kernels" / "python3"
         other.mkdir(parents=True)
         kernel = {"argv": ["/bin/false"], "display_name": "another", "language": "python"}
@@ -147,7 +150,9 @@ class TestSurroundings:
         monkeypatch.setenv("HOME", str(tmp_path / "home"))
         for name in ("IPYTHONDIR", "JUPYTER_PATH", "JUPYTER_DATA_DIR", "XDG_DATA_HOME"):
             monkeypatch.delenv(name, raising=False)
-        made = run(notebook("import sys\nassert sys.executable == target"), tmp_path, target=sys.executable)
+        monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "0")
+        asked = "import builtins, sys\nassert sys.executable == target\nassert not hasattr(builtins, 'tampered')"
+        made = run(notebook(asked), tmp_path, target=sys.executable)
         with pytest.raises(ExecutionError, match="never came to its run"):
             read_executed(made)
 

@@ -90,7 +90,7 @@ class TestBegin:
     def test_an_outputs_folder_that_is_a_file_is_told(self, account, tmp_path, monkeypatch):
         (tmp_path / "outputs").write_text("")
         monkeypatch.setenv(OUTPUT_VARIABLE, str(tmp_path / "outputs"))
-        with pytest.raises(EvidenceError, match="evidence folder .* can't be made"):
+        with pytest.raises(EvidenceError, match=r"evidence folder .* can't be made"):
             begin("IQ", **account.parameters)
 
     def test_its_display_identifies_the_run(self, run, account):
@@ -143,7 +143,8 @@ class TestSteps:
     def test_steps_out_of_order_are_told_in_the_order_of_the_protocol(self, collected):
         for case_id in reversed(collected.protocol.test_cases):
             collected.step(case_id)
-        assert [row["test_case"] for row in data(collected.summary())["rows"]] == list(collected.protocol.test_cases)
+        rows = data(collected.summary())["rows"]
+        assert [row["test_case"] for row in rows] == list(collected.protocol.test_cases)
         assert collected.verdict is Verdict.PASS
 
     def test_a_step_taken_twice_counts_once(self, collected):
@@ -168,7 +169,8 @@ class TestSteps:
         assert conclusion["evidence_sha256"] == sha256(b"")
 
     @pytest.mark.parametrize("spoilt", ["rotation-off"], indirect=True)
-    def test_a_failed_step_is_a_finding_and_a_deviation(self, spoilt, run):
+    @pytest.mark.usefixtures("spoilt")
+    def test_a_failed_step_is_a_finding_and_a_deviation(self, run):
         run.collect()
         for case_id in run.protocol.test_cases:
             run.step(case_id)
@@ -180,7 +182,8 @@ class TestSteps:
         assert row["expected"] != row["actual"]
 
     @pytest.mark.parametrize("spoilt", ["deny-get-key-policy"], indirect=True)
-    def test_a_denied_call_is_told_where_it_was_collected(self, spoilt, run):
+    @pytest.mark.usefixtures("spoilt")
+    def test_a_denied_call_is_told_where_it_was_collected(self, run):
         told = data(run.collect())
         assert told["denied"] > 0
         assert any("GetKeyPolicy" in note for note in told["notes"])

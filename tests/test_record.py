@@ -349,7 +349,7 @@ class TestEdited:
             (verdict_changed, "the concluded verdict does not follow from the findings"),
             (finding_changed, "findings in the conclusion are not those that were hashed"),
             (finding_changed_and_hashed, "the steps show other findings than the conclusion holds"),
-            (finding_changed_throughout, "a finding of IQ-06 says another verdict than its conditions give"),
+            (finding_changed_throughout, "IQ-06 passes without every condition met"),
             (made_inapplicable_throughout, "a finding of IQ-06 says another verdict than its conditions give"),
             (step_changed, "IQ-06 shows something else than the catalogue and its findings say"),
             (criterion_changed, "IQ-06 shows something else than the catalogue and its findings say"),
@@ -376,7 +376,7 @@ class TestEdited:
         outputs = copied(executed_once("rotation-off"), tmp_path)
         with edited(outputs / "x.ipynb") as notebook:
             edit(notebook)
-        with pytest.raises(RecordError, match=message):
+        with pytest.raises(KitError, match=message):
             sealed(outputs)
         assert sorted(path.name for path in outputs.iterdir()) == [RUNS, "x.ipynb"]
 
@@ -515,8 +515,8 @@ class TestCrash:
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         told = json.loads(done.stdout)
-        assert told["absent"] > 12
-        assert told["whole"] > 3
+        assert told["absent"] > 9
+        assert told["whole"] > 2
         assert told["problems"] == []
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
@@ -592,7 +592,7 @@ def count():
 told = {"whole": 0, "absent": 0, "problems": []}
 total = count()
 # every step while the record is closed and the run is cleared away, and one in so many while files are copied
-for step in sorted({*range(0, total, total // 12), *range(total - 12, total), *range(4)}):
+for step in sorted({*range(0, total, total // 9), *range(total - 9, total), 1, 2}):
     outputs = fresh()
     code = attempt(outputs, step)
     if code not in (-9, 0, 1):

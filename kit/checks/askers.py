@@ -100,10 +100,9 @@ class Askers:
         return self._open(principal, _OF_SERVICES) | _TLS
 
     def places(self, folder: str) -> list[str]:
-        """Return the resources under an ARN that Allow statements name, each wildcard filled with something."""
+        """Return the resources under an ARN that Allow statements name; a text with wildcards matches itself."""
         named = (text for statement in self._allows() for text in statement.resources or ())
-        filled = (text.replace("*", "any").replace("?", "x") for text in named if text.startswith(folder))
-        return list(dict.fromkeys(filled))
+        return list(dict.fromkeys(text for text in named if text.startswith(folder)))
 
     def strangers(self) -> list[Asker]:
         """Return who must be let in nowhere: a role of an account that nothing names, and someone anonymous."""
@@ -132,7 +131,7 @@ class Askers:
         for value in dict.fromkeys(self._values(_ORGANIZATION_KEYS)):
             inside_it: Context = {
                 "aws:principalorgid": value.split("/")[0],
-                "aws:principalorgpaths": value.replace("*", "any") if "/" in value else None,
+                "aws:principalorgpaths": value if "/" in value else None,
             }
             context = self.sent_by(role) | inside_it
             askers.append(Asker(f"everyone in the organization {value}", role, context))
@@ -143,13 +142,13 @@ class Askers:
         if text == "*":
             return None  # everyone: that is for the stranger to find
         parts = text.split(":", 5)
-        account, identity = (parts[4], parts[5]) if len(parts) == 6 else (text, "root")
+        account, identity = (parts[4], parts[5]) if len(parts) == 6 else (text, "*")
         head, wild, tail = account.replace("?", "0").partition("*")
         tail = tail.replace("*", "")
         account = f"{head}{'0' * (12 - len(head + tail))}{tail}" if head or tail else self.stranger if wild else ""
         if len(account) != 12 or not account.isdigit():
             return None
-        if identity in ("root", "*"):
+        if identity == "*":
             return self.role(account)
         filled = identity.replace("*", "any").replace("?", "x")
         try:
@@ -165,7 +164,9 @@ class Askers:
         return (condition.key.lower() for statement in self.policy.statements for condition in statement.conditions)
 
     def _principals(self) -> Iterator[str]:
-        return (entry.value for statement in self._allows() for entry in statement.principals or ())
+        # an account's ARN stands for all of it, as its id does
+        values = (entry.value for statement in self._allows() for entry in statement.principals or ())
+        return (value.split(":")[4] if value.endswith(":root") else value for value in values)
 
     def _values(self, keys: tuple[str, ...]) -> Iterator[str]:
         for statement in self._allows():

@@ -166,7 +166,7 @@ def _judge_delivery(
 
 
 def _elsewhere(askers: Askers, bucket: str, context: Context) -> list[Request]:
-    """Return CloudTrail's request to write wherever an Allow statement says, each wildcard filled with something."""
+    """Return CloudTrail's request to write wherever an Allow statement says."""
     return [Request(CLOUDTRAIL, "s3:PutObject", place, context) for place in askers.places(f"{bucket}/")]
 
 
