@@ -12,7 +12,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,15 +28,13 @@ if TYPE_CHECKING:
 
 
 class _Commands(TyperGroup):
-    """Has an interruption leave as an error of ours: typer's own statuses for it, 1 or 130, say something else."""
+    """Has a reader that stopped reading leave as what is open: Typer's own status for it, 1, would read as a FAIL."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt as error:
-            raise ExecutionError("interrupted", "run it again") from error
         except BrokenPipeError as error:
-            # whoever read our output has gone; nothing is left to tell, not even by Python as it ends
+            # nothing is left to tell, not even by Python as it ends
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(INTERRUPTED) from error
 
@@ -249,7 +247,7 @@ def _progress_bar(name: str) -> Iterator[Callable[[str, int, int], None]]:
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
         tasks = {"": bar.add_task(f"{name}: starting", total=None)}
 
         def progress(phase: str, done: int, total: int) -> None:
@@ -269,6 +267,11 @@ def _rendering_prepared() -> Iterator[None]:
 
     def load() -> None:
         import kit.render.record  # noqa: F401
+        from kit.render.pdf import load_weasyprint
+
+        # a missing library is told when the record is rendered
+        with suppress(KitError):
+            load_weasyprint()
 
     thread = threading.Thread(target=load, daemon=True)
     thread.start()

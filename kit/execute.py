@@ -41,9 +41,10 @@ def execute(notebook: Path, parameters: Mapping[str, Json], outputs: Path, progr
     executed = _reserve(outputs, notebook.stem)
     try:
         _run_papermill(notebook, executed, parameters, outputs, progress)
-    finally:
-        if not executed.stat().st_size:
-            executed.unlink()
+    except BaseException:
+        # nothing is saved on the way: what is there is empty, or torn by a full disk
+        executed.unlink(missing_ok=True)
+        raise
     return executed
 
 

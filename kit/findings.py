@@ -45,7 +45,7 @@ def roll_up(verdicts: Iterable[Verdict]) -> Verdict:
 class Finding:
     """One test case judged on one resource.
 
-    `expected`, `actual` and `met` share their keys, the names of the conditions, in the order they were judged;
+    `expected`, `actual` and `met` share their keys, the names of the conditions;
     `met` is true, false, or None where it could not be told. `observations` are reported without a criterion and
     carry no verdict. `evidence` holds the ids of the recorded responses that the finding rests on.
 

@@ -248,7 +248,7 @@ def build(raw: dict[str, Any]) -> Snapshot:
     if not isinstance(caller, Absence):
         caller = Caller(caller["account"], f"arn:aws:iam::{caller['account']}:user/qa", caller["date"], *raw["clock"])
     description, metadata = raw["description"], ask("metadata")
-    readable = not isinstance(raw["metadata"], Absence) or raw["metadata"].reason is not Reason.MISSING
+    readable = raw["metadata"] is not MISSING and (raw["metadata"] is not DENIED or ":key/" in description["KmsKeyId"])
     key = None
     if "KmsKeyId" in description:
         simulations = {
@@ -787,6 +787,30 @@ def test_a_key_that_could_not_be_resolved_is_compared_only_by_arn(named: str, ra
     finding = judged("IQ-04", changed("description.KmsKeyId", named) | raw)
     assert finding.verdict is expected
     assert expected is PASS or "kms:DescribeKey" in finding.message
+
+
+@pytest.mark.parametrize("case", ["IQ-05", "IQ-06", "IQ-07", "IQ-11"])
+def test_a_key_that_could_not_be_resolved_was_not_asked_for_more(case: str) -> None:
+    finding = judged(case, changed("description.KmsKeyId", ALIAS) | {"metadata": DENIED})
+    assert finding.verdict is INCONCLUSIVE
+    assert unmet(finding) == []
+    assert "kms:DescribeKey" in finding.message
+
+
+def test_what_a_key_is_is_told() -> None:
+    raw = account()
+    dates = {"CreationDate": "2026-01-01", "DeletionDate": "2036-01-01", "ValidTo": "2027-01-01"}
+    raw["metadata"] |= dates
+    raw["rotation"] |= {"NextRotationDate": "2027-01-01"}
+    described = {"Description": "CloudTrail/GxP Annex 11 key", "Origin": "AWS_KMS", "MultiRegion": "False"}
+    assert judged("IQ-05", raw).observations == described | {"AWSAccountId": ACCOUNT} | dates
+    rotation = judged("IQ-06", raw)
+    assert rotation.observations == {"RotationPeriodInDays": "365", "NextRotationDate": "2027-01-01"}
+    assert rotation.message == f"The key {KEY} rotates every 365 days."
+    assert judged("IQ-05", raw | {"region": DENIED}).expected["key Region"] == "that of the bucket"
+    assert (
+        judged("IQ-05", changed("description.KmsKeyId", ALIAS) | {"metadata": DENIED}).expected["key Region"] == REGION
+    )
 
 
 @pytest.mark.parametrize(
@@ -1395,6 +1419,17 @@ def test_a_key_policy_that_cannot_be_decided_is_inconclusive(more: dict[str, Any
             id="own-roles-by-condition",
         ),
         pytest.param(deny("kms:Decrypt", "*", Condition={"Null": {CONTEXT: "true"}}), {}, id="deny-without-context"),
+        pytest.param(deny("kms:*", "*", Condition=NO_TLS), {}, id="deny-without-tls"),
+        pytest.param(
+            deny(
+                "kms:Decrypt",
+                "*",
+                Principal=ANYONE,
+                Condition={"StringNotEquals": {"kms:ViaService": f"s3.{REGION}.amazonaws.com"}},
+            ),
+            {},
+            id="deny-but-through-s3",
+        ),
         pytest.param(deny("kms:GenerateDataKeyPair*", "*"), {}, id="deny-of-what-cloudtrail-does-not-use"),
         pytest.param(deny("kms:Decrypt", "*", Principal=FOREIGN_ROOT), {}, id="deny-of-another-account"),
     ],
@@ -1436,6 +1471,45 @@ def test_whom_a_key_policy_mentions_is_named(statement: dict[str, Any], who: str
     finding = judged("IQ-07", with_key_policy(statement))
     assert unmet(finding) == [MENTIONED], finding.message
     assert f"The policy must not let in {who}, but it does: kms:Decrypt" in finding.message
+
+
+@pytest.mark.parametrize("action", ["kms:Decrypt", "kms:ReEncryptFrom", "kms:CreateGrant", "kms:PutKeyPolicy"])
+def test_no_way_to_decrypt_is_open_to_others(action: str) -> None:
+    finding = judged("IQ-07", with_key_policy(allow(FOREIGN_ROLE, action)))
+    assert unmet(finding) == [MENTIONED]
+    assert finding.expected[MENTIONED] == finding.expected[GRANT] == {"none but": [ACCOUNT, READER]}
+    assert f"but it does: {action} allowed by statement 5." in finding.message
+
+
+@pytest.mark.parametrize("action", ["kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:Encrypt"])
+def test_no_way_to_encrypt_is_open_to_cloudtrail_for_another_trail(action: str) -> None:
+    finding = judged("IQ-07", with_key_policy(allow(CLOUDTRAIL, action)))
+    assert unmet(finding) == list(USES)
+    assert finding.message.count(f"but it does: {action} allowed by statement 5.") == 3
+
+
+@pytest.mark.parametrize(
+    "bound",
+    [
+        {"ForAllValues:StringEquals": {"kms:EncryptionContextKeys": ["aws:cloudtrail:arn", "aws:s3:arn"]}},
+        {"StringLike": {"kms:EncryptionContext:aws:s3:arn": f"{BUCKET}/*"}},
+        {"StringEquals": {"aws:SourceArn": TRAIL, "kms:ViaService": f"s3.{REGION}.amazonaws.com"}},
+    ],
+)
+def test_what_cloudtrail_sends_besides_is_not_known(bound: dict[str, Any]) -> None:
+    condition = STATEMENTS[1]["Condition"] | bound | {"StringLike": UNBOUND["StringLike"] | bound.get("StringLike", {})}
+    finding = judged("IQ-07", with_key_policy(base=encrypting(**condition)))
+    assert open_(finding) == ["CloudTrail encrypts for the trail"]
+    assert "is not known" in finding.message
+
+
+def test_a_policy_that_leaves_it_to_identity_policies_is_told() -> None:
+    finding = judged("IQ-07", account())
+    assert "Enable IAM User Permissions" in finding.observations["left to identity policies"]
+    assert finding.observations["who can decrypt, by policy"][0] == f"arn:aws:iam::{ACCOUNT}:root"
+    without = judged("IQ-07", with_key_policy(base=STATEMENTS[1:]))
+    assert without.verdict is PASS
+    assert "left to identity policies" not in without.observations
 
 
 @pytest.mark.parametrize("key", ["aws:SourceArn", "aws:SourceAccount", "aws:SourceOrgID", "aws:SourceOwner"])
@@ -1506,6 +1580,11 @@ def test_an_s3_bucket_key_needs_decryption(rule: dict[str, Any], decrypts: bool,
     assert finding.verdict is expected, finding.message
 
 
+def test_a_bucket_without_default_encryption_has_no_bucket_key() -> None:
+    assert judged("IQ-07", account() | {"encryption": MISSING}).verdict is PASS
+    assert judged("IQ-07", changed("description.S3BucketName", ...)).verdict is INCONCLUSIVE
+
+
 @pytest.mark.parametrize(
     ("grant", "told", "expected"),
     [
@@ -1531,6 +1610,8 @@ def test_an_s3_bucket_key_needs_decryption(rule: dict[str, Any], decrypts: bool,
         pytest.param({"GranteeServicePrincipal": "dynamodb.amazonaws.com"}, {}, PASS, id="service-principal"),
         pytest.param({"GranteePrincipal": "AROAEXAMPLEEXAMPLE123"}, {}, INCONCLUSIVE, id="no-account"),
         pytest.param({"GranteePrincipal": ["x"]}, {}, INCONCLUSIVE, id="no-text"),
+        pytest.param({"GranteePrincipal": "arn:aws"}, {}, INCONCLUSIVE, id="no-whole-arn"),
+        pytest.param({"GranteePrincipal": "twelve-chars"}, {}, INCONCLUSIVE, id="no-number"),
         pytest.param({"GranteePrincipal": FOREIGN, "Operations": "Decrypt"}, {}, INCONCLUSIVE, id="operations-no-list"),
         pytest.param({"GranteePrincipal": FOREIGN, "Operations": ["GenerateDataKey"]}, {}, PASS, id="no-decryption"),
     ],

@@ -179,6 +179,11 @@ class TestMisuse:
         assert status == 3
         assert "ZeroDivisionError" in err
 
+    @pytest.mark.parametrize("place", ["invoke", "make_context"])
+    def test_an_interruption_is_neither_a_pass_nor_a_fail(self, place, call, monkeypatch):
+        monkeypatch.setattr(cli._Commands, place, cli._interrupt)
+        assert call("verify", ".") == (3, "", "interrupted\nrun it again; nothing half is left\n")
+
     @pytest.mark.parametrize("encoding", ["ascii", "utf-8", "latin-1"])
     def test_a_name_that_the_terminal_cannot_print_is_printed_all_the_same(self, encoding, tmp_path):
         environment = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": encoding}
@@ -198,12 +203,19 @@ class TestPolicy:
         assert json.loads(out)["Version"] == "2012-10-17"
 
     def test_it_is_narrowed_to_the_parameters(self, call, tmp_path):
+        trail = "arn:aws-us-gov:cloudtrail:us-gov-west-1:123456789012:trail/gxp-trail"
         target = {"account_id": "123456789012", "endpoint_url": "http://127.0.0.1:1"}
-        given = {"target": target, "expected": {"log_bucket": "my-bucket"}, "execution": PEOPLE}
+        given = {"target": target, "expected": {"trail_arn": trail, "log_bucket": "my-bucket"}, "execution": PEOPLE}
         status, out, _ = call("policy", "-f", write_parameters(tmp_path / "p.yaml", given))
         assert status == 0
-        assert ":s3:::my-bucket" in out
-        assert out != call("policy")[1]
+        resources = {statement["Sid"]: statement["Resource"] for statement in json.loads(out)["Statement"]}
+        assert resources["ReadLogBucket"] == "arn:aws-us-gov:s3:::my-bucket"
+        assert ":123456789012:" in resources["ReadKeys"]
+
+    def test_without_a_trail_every_bucket_may_be_that_of_one(self, call, tmp_path):
+        given = {"expected": {"log_bucket": "my-bucket"}}
+        _, out, _ = call("policy", "-f", write_parameters(tmp_path / "p.yaml", {"target": "sandbox"} | given))
+        assert "my-bucket" not in out
 
 
 class TestVerify:
@@ -351,7 +363,9 @@ def await_end(mark: str) -> None:
 
 
 class TestProgress:
-    def test_on_no_terminal_it_is_silent(self, capfd):
+    @pytest.mark.parametrize("name", ["FORCE_COLOR", "TTY_COMPATIBLE", "CI"])
+    def test_on_no_terminal_it_is_silent(self, name, capfd, monkeypatch):
+        monkeypatch.setenv(name, "1")
         with cli._progress_bar("IQ") as progress:
             progress("Regions", 1, 2)
             progress("Regions", 2, 2)

@@ -4,9 +4,9 @@ import gc
 import logging
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from datetime import UTC, datetime
-from io import BytesIO
+from io import BytesIO, StringIO
 from typing import Any
 from warnings import catch_warnings, simplefilter
 
@@ -31,7 +31,7 @@ def render_pdf(html: str, record: RecordContext, attachments: Sequence[Attachmen
         MissingLibraryError: WeasyPrint or a library of it is missing.
         RenderError: the record has no date, or the page can't be laid out.
     """
-    weasyprint = _weasyprint()
+    weasyprint = load_weasyprint()
     created = _created(record)
     html = _for_paper(html)
     with _warnings() as missing, _no_collection():
@@ -41,9 +41,16 @@ def render_pdf(html: str, record: RecordContext, attachments: Sequence[Attachmen
     return pdf
 
 
-def _weasyprint() -> Any:
+def load_weasyprint() -> Any:
+    """Return WeasyPrint, which takes half a second, and system libraries that HTML alone does not need.
+
+    Raises:
+        MissingLibraryError: it is not installed, or a library of it is missing.
+    """
     try:
-        import weasyprint  # noqa: PLC0415 - half a second, and system libraries that HTML alone does not need
+        # where a library of it is missing, WeasyPrint prints a page about it
+        with redirect_stdout(StringIO()):
+            import weasyprint  # noqa: PLC0415
     except (ImportError, OSError) as error:
         raise MissingLibraryError("the PDF can't be made: the Pango text libraries are missing", _PANGO) from error
     return weasyprint

@@ -1,7 +1,5 @@
 """Renders the files of a record that is being sealed: the HTML page always, the PDF where its libraries are there."""
 
-import contextlib
-import io
 from pathlib import Path
 
 from kit.errors import KitError, MissingLibraryError
@@ -32,9 +30,7 @@ def render_record(folder: Path, executed: Executed, digest: str) -> list[KitErro
     page = render_html(executed.notebook, record)
     (folder / HTML).write_text(page, encoding="utf-8")
     try:
-        # where a library of it is missing, WeasyPrint prints a page about it
-        with contextlib.redirect_stdout(io.StringIO()):
-            content = render_pdf(page, record, [*_attached(folder), *attach_folder(folder / EVIDENCE)])
+        content = render_pdf(page, record, [*_attached(folder), *attach_folder(folder / EVIDENCE)])
     except MissingLibraryError as error:
         return [error]
     (folder / PDF).write_bytes(content)
