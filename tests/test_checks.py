@@ -1608,6 +1608,7 @@ def test_a_bucket_without_default_encryption_has_no_bucket_key() -> None:
         ),
         pytest.param({"GranteePrincipal": "rds.eu-central-1.amazonaws.com"}, {}, PASS, id="service"),
         pytest.param({"GranteeServicePrincipal": "dynamodb.amazonaws.com"}, {}, PASS, id="service-principal"),
+        pytest.param({"GranteePrincipal": "ec2.cn-north-1.amazonaws.com.cn"}, {}, PASS, id="service-in-china"),
         pytest.param({"GranteePrincipal": "AROAEXAMPLEEXAMPLE123"}, {}, INCONCLUSIVE, id="no-account"),
         pytest.param({"GranteePrincipal": ["x"]}, {}, INCONCLUSIVE, id="no-text"),
         pytest.param({"GranteePrincipal": "arn:aws"}, {}, INCONCLUSIVE, id="no-whole-arn"),

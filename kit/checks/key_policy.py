@@ -198,7 +198,7 @@ def _holders(grants: tuple[Mapping[str, Json], ...]) -> Iterator[str]:
 
 def _account_of(holder: str) -> str | None:
     """Return the account of a grant's holder, an empty string for an AWS service, or None where it can't be told."""
-    if holder.endswith((".amazonaws.com", ".amazonaws.com.cn", ".aws.internal")):
+    if holder.endswith((".amazonaws.com", ".amazonaws.com.cn")):
         return ""
     account = holder.split(":")[4] if holder.startswith("arn:") and holder.count(":") >= 5 else holder
     return account if len(account) == 12 and account.isdigit() else None
