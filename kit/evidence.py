@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from kit.canonical import Json, canonical, sha256
+from kit.canonical import Json, canonical, sha256, sha256_file
 from kit.errors import EvidenceError
 
 INDEX = "index.jsonl"
@@ -165,6 +165,12 @@ def _read_entry(line: bytes, number: int, path: Path) -> Entry:
     if reason:
         raise EvidenceError(f"line {number} of {path} is no evidence entry: {reason}", _RESTORE)
     return entry
+
+
+def index_sha256(folder: Path) -> str:
+    """Return the SHA-256 of a folder's index, by which a run names its evidence; no index counts as an empty one."""
+    path = folder / INDEX
+    return sha256_file(path) if path.exists() else sha256(b"")
 
 
 def read_body(folder: Path, entry: Entry) -> bytes:

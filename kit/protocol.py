@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from kit import __version__
-from kit.canonical import Json, canonical, sha256, sha256_file, well_formed
+from kit.canonical import Json, canonical, sha256, well_formed
 from kit.catalogue import Protocol, protocol
 from kit.errors import ExecutionError, KitError
-from kit.evidence import INDEX, EvidenceStore, timestamp, utc_now
+from kit.evidence import INDEX, EvidenceStore, index_sha256, timestamp, utc_now
 from kit.findings import Verdict
 from kit.parameters import RunParameters
 from kit.present.displays import Display
@@ -109,7 +109,7 @@ class Run:
                 "demonstration": self.demonstration,
                 "parameters_sha256": sha256(canonical(told)),
                 **told["execution"],
-                **{name: told[name] for name in ("target", "expected", "window", "requirements")},
+                **{name: value for name, value in told.items() if name != "execution"},
             },
         )
 
@@ -127,9 +127,7 @@ class Run:
         from kit.collect.iq import Scope, collect_iq  # noqa: PLC0415
         from kit.collect.readers import Readers  # noqa: PLC0415
 
-        target, expected = self.parameters.target, self.parameters.expected
-        if isinstance(target, str):
-            raise ExecutionError("the run has no account to read", "begin the run again")
+        target, expected = self.parameters.account, self.parameters.expected
         readers = Readers(
             Recorder(self._store),
             endpoint_url=target.endpoint_url,
@@ -152,6 +150,7 @@ class Run:
 
     def _collection(self, snapshot: Snapshot) -> Display:
         silent = [answer for answer in answers(snapshot) if answer.absence and not answer.missing]
+        denied = sum(answer.absence is not None and answer.absence.reason is Reason.DENIED for answer in silent)
         caller = snapshot.caller.value
         index = self._store.folder / INDEX
         return Display(
@@ -161,8 +160,8 @@ class Run:
                     "finished": timestamp(utc_now()),
                     "regions": sorted(snapshot.regions),
                     "calls": self._store.count,
-                    "denied": sum(a.absence is not None and a.absence.reason is Reason.DENIED for a in silent),
-                    "failed": sum(a.absence is not None and a.absence.reason is not Reason.DENIED for a in silent),
+                    "denied": denied,
+                    "failed": len(silent) - denied,
                     "caller": {"account": caller.account, "arn": caller.arn} if caller else None,
                     "evidence": {"count": self._store.count, "bytes": self._store.bytes + _size(index)},
                     "trails": [
@@ -234,7 +233,6 @@ class Run:
         """Close the run: its verdict, all findings, and the hashes that tie them and the evidence to this notebook."""
         steps = self.steps
         findings = results.findings_of(steps)
-        index = self._store.folder / INDEX
         return Display(
             "conclusion",
             {
@@ -242,7 +240,7 @@ class Run:
                 "verdict": self.verdict.value,
                 "findings": findings,
                 "findings_sha256": sha256(canonical(findings)),
-                "evidence_sha256": sha256_file(index) if index.exists() else sha256(b""),
+                "evidence_sha256": index_sha256(self._store.folder),
                 "evidence_count": self._store.count,
                 "finished": timestamp(utc_now()),
                 "counts": results.counts(steps),

@@ -62,22 +62,18 @@ def any_known(truths: Iterable[bool | None]) -> bool | None:
 
 def flag(member: str) -> Callable[[Mapping[str, Json]], bool]:
     """Return a reader of a boolean member: no number and no text stands for it, and nothing when it is absent."""
-
-    def read(value: Mapping[str, Json]) -> bool:
-        found = value[member]
-        if not isinstance(found, bool):
-            raise TypeError(member)
-        return found
-
-    return read
+    return _typed(member, bool)
 
 
 def text(member: str) -> Callable[[Mapping[str, Json]], str]:
     """Return a reader of a member that holds text."""
+    return _typed(member, str)
 
-    def read(value: Mapping[str, Json]) -> str:
+
+def _typed(member: str, kind: type[T]) -> Callable[[Mapping[str, Json]], T]:
+    def read(value: Mapping[str, Json]) -> T:
         found = value[member]
-        if not isinstance(found, str):
+        if not isinstance(found, kind):
             raise TypeError(member)
         return found
 

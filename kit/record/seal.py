@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kit import __version__
-from kit.canonical import Json, canonical, sha256, sha256_file
+from kit.canonical import Json, canonical, sha256
 from kit.errors import EvidenceError, KitError, RecordError
-from kit.evidence import INDEX, read_body, read_index
+from kit.evidence import INDEX, index_sha256, read_body, read_index
 from kit.findings import Verdict
 from kit.record.executed import EXECUTION, PARAMETERS, Executed, read_executed
 from kit.record.junit import junit_xml
@@ -135,8 +135,7 @@ def _take_evidence(source: Path, target: Path, executed: Executed) -> None:
     for name in names:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / name, target / name)
-    index = target / INDEX
-    if (sha256_file(index) if index.exists() else sha256(b"")) != executed.conclusion["evidence_sha256"]:
+    if index_sha256(target) != executed.conclusion["evidence_sha256"]:
         raise EvidenceError(f"{source / INDEX} is not what the notebook concluded on", "run the notebook again")
     entries = read_index(target)
     for entry in entries:
