@@ -118,6 +118,36 @@ class EvidenceStore:
             self.bytes += entry.bytes
             return entry
 
+    def adopt(self, written: Path, **attempt: Any) -> Entry:
+        """Enter a file into the index that was written into the folder bit by bit, under its id, and return its entry.
+
+        Raises:
+            EvidenceError: the file can't be read, or the index can't be written.
+        """
+        with self._lock:
+            self.count += 1
+            entry_id = f"E{self.count:04d}"
+            name = f"{entry_id}-{written.name}"
+            try:
+                entry = Entry(
+                    id=entry_id, path=name, sha256=sha256_file(written), bytes=written.stat().st_size, **attempt
+                )
+                written.rename(self.folder / name)
+                with (self.folder / INDEX).open("ab") as index:
+                    index.write(canonical(asdict(entry)) + b"\n")
+            except OSError as error:
+                raise unwritable(self.folder, error) from error
+            self.bytes += entry.bytes
+            return entry
+
+
+def unwritable(path: Path, error: OSError) -> EvidenceError:
+    """Return the error that evidence can't be written to a path."""
+    return EvidenceError(
+        f"evidence can't be written to {path}: {error.strerror or error}",
+        "free space or choose another output folder, then run again",
+    )
+
 
 def _suffix(body: bytes) -> str:
     first = body.lstrip()[:1]

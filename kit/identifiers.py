@@ -82,6 +82,7 @@ TrailArn = Annotated[
 KeyReference = Annotated[
     str, Field(pattern=rf"^({_KEY_ID}|{_ALIAS}|{_ARN[1:]}kms:{_REGION}:[0-9]{{12}}:(key/{_KEY_ID}|{_ALIAS}))$")
 ]
+KeyArn = Annotated[str, Field(pattern=rf"{_ARN}kms:{_REGION}:[0-9]{{12}}:key/{_KEY_ID}$")]
 Bucket = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"), AfterValidator(_bucket)]
 Alias = Annotated[str, Field(pattern=f"^{_ALIAS}$")]
 OrganizationId = Annotated[str, Field(pattern=r"^o-[a-z0-9]{10,32}$")]

@@ -15,6 +15,7 @@ from kit.identifiers import (
     Endpoint,
     Flag,
     Instant,
+    KeyArn,
     KeyReference,
     Line,
     OrganizationId,
@@ -86,6 +87,27 @@ class Target(Section):
         return self
 
 
+class AcceptedKey(Section):
+    """A key other than the trail's under which objects of a period may lie, and the change that accounts for it.
+
+    `start` is inclusive, `end` exclusive; both are held against the time S3 stored the object.
+    """
+
+    arn: KeyArn = Field(
+        description="the key's ARN",
+        examples=["arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"],
+    )
+    start: Instant = Field(description="a date and time with UTC offset", examples=["2026-01-01T00:00:00Z"])
+    end: Instant = Field(description="a date and time with UTC offset", examples=["2026-03-01T00:00:00Z"])
+    change_control: Line = Field(description="the id of the change that replaced the key", examples=["CC-2026-004"])
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.start >= self.end:
+            raise ValueError("end must come after start")
+        return self
+
+
 class Expected(Section):
     """What the control requires; a value left out is unknown, and a criterion that needs it is inconclusive.
 
@@ -132,6 +154,39 @@ class Expected(Section):
     )
     access_logging: Flag = Field(False, description="true or false", examples=[True])
     mfa_delete: Flag = Field(False, description="true or false", examples=[True])
+    accepted_kms_keys: tuple[AcceptedKey, ...] = Field(
+        (),
+        description="a list of keys, each with arn, start, end and change_control",
+        examples=[
+            [
+                {
+                    "arn": "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+                    "start": "2026-01-01T00:00:00Z",
+                    "end": "2026-03-01T00:00:00Z",
+                    "change_control": "CC-2026-004",
+                }
+            ]
+        ],
+    )
+    denied_role_arn: RoleArn | None = Field(
+        None,
+        description="the ARN of a role that may list the logs and must be refused their key",
+        examples=["arn:aws:iam::123456789012:role/GxPDeniedReader"],
+    )
+    organization_accounts: Annotated[tuple[AccountId, ...], AfterValidator(distinct)] | None = Field(
+        None,
+        description="the member accounts, in quotes, whose logs an organization trail delivers",
+        examples=[["123456789012", "210987654321"]],
+    )
+    max_log_age_minutes: Annotated[Whole, Field(ge=1, le=10080)] = Field(
+        60, description="whole minutes from 1 to 10080", examples=[60]
+    )
+    max_digest_age_minutes: Annotated[Whole, Field(ge=60, le=10080)] = Field(
+        180, description="whole minutes from 60 to 10080", examples=[180]
+    )
+    digest_settling_minutes: Annotated[Whole, Field(ge=60, le=1440)] = Field(
+        120, description="whole minutes from 60 to 1440", examples=[120]
+    )
     max_clock_skew_seconds: Annotated[Whole, Field(ge=0, le=3600)] = Field(
         5, description="whole seconds from 0 to 3600", examples=[5]
     )

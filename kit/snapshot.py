@@ -4,11 +4,19 @@ Nothing here has a default that could stand for 'unknown': what AWS did not answ
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Generic, TypeVar
 
 from kit.canonical import Json
+from kit.digests.chain import Chain
+from kit.digests.digest import PublicKey
+from kit.digests.names import Place
+from kit.digests.objects import Read
+from kit.digests.reconcile import Tally
+from kit.digests.sample import Sample
 from kit.errors import EvidenceError
 
 T = TypeVar("T")
@@ -142,9 +150,55 @@ class Trail:
         return str(self.description["HomeRegion"])
 
     @property
+    def name(self) -> str:
+        """The trail's name."""
+        return self.arn.partition(":trail/")[2]
+
+    @property
     def account(self) -> str:
         """The account that owns the trail; the management account for an organization trail."""
         return self.arn.split(":")[4]
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What one trail delivered within a window, verified and reconciled as it was read.
+
+    `settled` is up to when every digest must be there; `required` the accounts and Regions that must have them, and
+    `chains` those that do, of this trail alone. `digests` and `logs` count the objects of this trail. `unknown` says in
+    full sentences what could not be listed. `evidence` holds the ids of the ledgers, `keys` the answers that gave
+    CloudTrail's public keys; `example` is a log under a KMS key that was read.
+    """
+
+    trail: str
+    window: tuple[datetime, datetime]
+    now: datetime
+    settled: datetime
+    places: tuple[Place, ...]
+    required: tuple[tuple[str, str], ...]
+    chains: Mapping[tuple[str, str], Chain]
+    digests: Tally
+    logs: Tally
+    unknown: tuple[str, ...]
+    keys: tuple[Answer[Mapping[str, PublicKey]], ...]
+    sample: Sample | None
+    example: Read | None
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A role that must not read logs, sent to read one: assumed, let list, and its read.
+
+    `log` is a log that the run itself had just read, None where there was none; `read` holds a value where S3 let the
+    role in.
+    """
+
+    role: str
+    log: Read | None
+    assumed: Answer[str]
+    listed: Answer[int] | None
+    read: Answer[int] | None
 
 
 @dataclass(frozen=True)
@@ -153,7 +207,8 @@ class Snapshot:
 
     `enabled_regions` are the Regions enabled for the account [EC2 DescribeRegions]; `regions` is, for each Region that
     was asked, the ARNs of the trails it showed [DescribeTrails, shadow trails included]. `expected_key` is what
-    `expected.kms_key_arn` resolves to, or None where none was stated.
+    `expected.kms_key_arn` resolves to, or None where none was stated. `deliveries` holds, by trail, what was delivered,
+    or in words why that was not collected; `refusal` the role that was sent to be refused, where one was named.
     """
 
     caller: Answer[Caller]
@@ -161,6 +216,18 @@ class Snapshot:
     regions: Mapping[str, Answer[tuple[str, ...]]]
     trails: tuple[Trail, ...]
     expected_key: Answer[Mapping[str, Json]] | None
+    deliveries: Mapping[str, Delivery | str] = field(default_factory=dict)
+    refusal: Refusal | None = None
+
+    @property
+    def moment(self) -> datetime | None:
+        """When the run asked, by AWS's own clock, or None: what ages and windows are held against."""
+        if self.caller.value is None:
+            return None
+        try:
+            return parsedate_to_datetime(self.caller.value.date).astimezone(UTC)
+        except (ValueError, TypeError):
+            return None
 
 
 def answers(part: object) -> Iterator[Answer[Json]]:
@@ -168,8 +235,8 @@ def answers(part: object) -> Iterator[Answer[Json]]:
     if isinstance(part, Answer):
         yield part
     elif is_dataclass(part):
-        for field in fields(part):
-            yield from answers(getattr(part, field.name))
+        for member in fields(part):
+            yield from answers(getattr(part, member.name))
     elif isinstance(part, Mapping):
         for item in part.values():
             yield from answers(item)

@@ -28,6 +28,11 @@ def collect_account_block(readers: Readers, region: str, account: str) -> Answer
     )
 
 
+def collect_location(readers: Readers, name: str, region: str, account: str) -> Answer[str]:
+    """Return the Region of a bucket, asked for from another [S3 GetBucketLocation]. IAM: s3:GetBucketLocation."""
+    return readers.ask(calls.GET_BUCKET_LOCATION, region, _location, account=account, Bucket=name)
+
+
 def collect_bucket(
     readers: Readers, name: str, region: str, account: str, account_block: Future[Answer[Mapping[str, Json]]]
 ) -> Bucket:
@@ -40,7 +45,7 @@ def collect_bucket(
     s3:GetEncryptionConfiguration, s3:GetBucketObjectLockConfiguration, s3:GetLifecycleConfiguration,
     s3:GetBucketLogging, s3:GetBucketRequestPayment.
     """
-    location = readers.ask(calls.GET_BUCKET_LOCATION, region, _location, account=account, Bucket=name)
+    location = collect_location(readers, name, region, account)
     there = location.value or region
 
     def ask(call: calls.Call, read: Callable[[Mapping[str, Json]], T]) -> Answer[T]:

@@ -12,7 +12,8 @@ class Call:
 
     `members` are the response members without which the answer is no answer; `root` is the element an XML body must
     have. `action` is the IAM action that allows it, on `resource`: `*`, `trail`, `key`, `bucket`, `role` or `none`
-    (no permission needed). `pages` names the member that a paginated operation collects.
+    (no permission needed). `pages` names the member that a paginated operation collects. `protocols` are those
+    that make the call.
     """
 
     service: str
@@ -22,7 +23,10 @@ class Call:
     members: tuple[str, ...] = ()
     root: str = ""
     pages: str = ""
+    protocols: tuple[str, ...] = ("IQ", "OQ")
 
+
+_OQ = ("OQ",)
 
 GET_CALLER_IDENTITY = Call("sts", "GetCallerIdentity", "sts:GetCallerIdentity", "none", ("Account", "Arn"))
 ASSUME_ROLE = Call("sts", "AssumeRole", "sts:AssumeRole", "role", ("Credentials",))
@@ -111,5 +115,15 @@ SIMULATE_PRINCIPAL_POLICY = Call(
     ("EvaluationResults",),
     pages="EvaluationResults",
 )
+
+LIST_PUBLIC_KEYS = Call(
+    "cloudtrail", "ListPublicKeys", "cloudtrail:ListPublicKeys", "*", ("PublicKeyList",), "", "PublicKeyList", _OQ
+)
+LIST_OBJECT_VERSIONS = Call("s3", "ListObjectVersions", "s3:ListBucketVersions", "bucket", protocols=_OQ)
+LIST_OBJECTS = Call("s3", "ListObjectsV2", "s3:ListBucket", "bucket", ("KeyCount",), "ListBucketResult", protocols=_OQ)
+GET_OBJECT = Call("s3", "GetObject", "s3:GetObject", "object", ("Body",), protocols=_OQ)
+GET_OBJECT_VERSION = Call("s3", "GetObject", "s3:GetObjectVersion", "object", protocols=_OQ)
+DECRYPT = Call("kms", "Decrypt", "kms:Decrypt", "key", protocols=_OQ)
+"""Not called: S3 asks KMS on behalf of whoever reads an object."""
 
 CALLS: tuple[Call, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Call))

@@ -5,7 +5,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -14,7 +14,8 @@ import boto3
 import botocore.session
 from botocore import exceptions as refused
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.httpsession import get_cert_path
 from botocore.loaders import Loader, create_loader
 
 from kit.canonical import Json
@@ -52,6 +53,19 @@ _NO_CREDENTIALS = (
 
 class CredentialsError(KitError):
     """No usable AWS credentials were found."""
+
+
+@dataclass(frozen=True)
+class Storage:
+    """How a bucket is reached: the address its keys follow, the Region and credentials that requests are signed with,
+    and the certificates and proxies of this machine.
+    """
+
+    url: str
+    region: str
+    credentials: Any
+    ca_bundle: str | None
+    proxied: bool
 
 
 class Readers:
@@ -97,6 +111,17 @@ class Readers:
         for reader in self._roles:
             self._session(reader, region)
 
+    def assumed(self, account: str, region: str) -> Answer[str]:
+        """Return the ARN of the role that reads for an account, or why it can't be assumed. IAM: sts:AssumeRole.
+
+        Raises:
+            CredentialsError: no credentials can be found.
+            EvidenceError: the answer can't be recorded.
+        """
+        session = self._session(account, region)
+        value = self._roles[account] if session.value is not None else None
+        return Answer(session.call, session.evidence, value, session.absence)
+
     def ask(
         self,
         call: Call,
@@ -134,6 +159,34 @@ class Readers:
         if session.value is None:
             return Answer(_name(call, region), session.evidence, absence=session.absence)
         return self._ask(session.value, reader, call, region, read, parameters)
+
+    def storage(self, bucket: str, region: str, account: str) -> Storage | str:
+        """Return how a bucket is reached as the role that reads for its account, or in words why it can't be.
+
+        The address is the one that botocore itself would ask for this bucket, endpoint and machine.
+
+        Raises:
+            CredentialsError: no credentials can be found.
+        """
+        reader = account if account in self._roles else ""
+        session = self._session(reader, region)
+        if session.value is None:
+            return session.why
+        try:
+            client = self._client(session.value, reader, "s3", region)
+            presigned = client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "key"})
+        except _NO_CREDENTIALS as error:
+            raise _no_credentials(error) from error
+        except BotoCoreError as error:
+            return f"the bucket can't be addressed ({type(error).__name__})"
+        core = session.value._session  # noqa: SLF001 - boto3 has no other way to its configuration
+        return Storage(
+            presigned.partition("?")[0].removesuffix("/key"),
+            region,
+            session.value.get_credentials(),
+            core.get_config_variable("ca_bundle") or get_cert_path(True),
+            not _is_loopback(self._endpoint_url),
+        )
 
     def _ask(
         self,

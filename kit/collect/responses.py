@@ -64,8 +64,8 @@ def follow(client: Any, call: Call, parameters: Mapping[str, Json], attempts: At
 def _require(call: Call, response: Mapping[str, Json], attempts: Attempts) -> None:
     entry = attempts.entries[-1]
     declared = (entry.headers or {}).get("content-length", "")
-    # of a masked body the length is not what was sent
-    if declared.isdecimal() and entry.bytes < int(declared) and not entry.masked:
+    # of a masked body the length is not what was sent, and a streamed one has not arrived
+    if declared.isdecimal() and entry.bytes < int(declared) and not entry.masked and call.operation != "GetObject":
         raise Unreadable(f"the answer is cut short: {entry.bytes} of {declared} bytes arrived")
     lacking = [member for member in call.members if response.get(member) in (None, "")]
     if lacking:
@@ -97,10 +97,15 @@ def absence_of(error: Exception, attempts: Attempts) -> Absence:
     return Absence(Reason.UNREADABLE, "", str(error) if isinstance(error, Unreadable) else detail)
 
 
+def is_throttled(code: str) -> bool:
+    """Return whether AWS's error code says that a request came too soon; S3 passes on KMS's own, `KMS.` before it."""
+    return code.removeprefix("KMS.") in _THROTTLED
+
+
 def _reason(code: str) -> Reason:
     if code in _DENIED:
         return Reason.DENIED
-    if code in _THROTTLED:
+    if is_throttled(code):
         return Reason.THROTTLED
     if code.startswith("NoSuch") or "NotFound" in code:
         return Reason.MISSING

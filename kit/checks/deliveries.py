@@ -1,0 +1,120 @@
+"""What the checks on delivered objects share: a finding a trail, problems told in conditions, keys told apart."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from kit.canonical import Json
+from kit.checks.trail import each_trail, key_arn
+from kit.digests.problems import Kind, Problem, Problems
+from kit.digests.reconcile import Encrypted, Encryption
+from kit.findings import Finding, Judgement
+from kit.parameters import RunParameters
+from kit.snapshot import Delivery, Snapshot, Trail
+
+TRAIL_KEY, ACCEPTED_KEY, OTHER_KEY = "SSE-KMS, trail's key", "SSE-KMS, accepted key", "SSE-KMS, another key"
+SSE_S3, UNENCRYPTED, UNREAD = "SSE-S3", "not encrypted", "not read"
+_KMS = ("aws:kms", "aws:kms:dsse")
+_TOLD = 20
+
+
+def each_delivery(
+    test_case: str,
+    snapshot: Snapshot,
+    parameters: RunParameters,
+    of_delivery: Callable[[Trail, Delivery, Judgement], Finding],
+) -> list[Finding]:
+    """Judge what each trail delivered; what was not collected, or not listed whole, leaves the criterion open."""
+
+    def of_trail(trail: Trail, judgement: Judgement) -> Finding:
+        judgement.rest_on(trail.evidence)
+        delivery = snapshot.deliveries.get(trail.arn)
+        if not isinstance(delivery, Delivery):
+            why = delivery or f"What {trail.arn} delivered was not collected."
+            judgement.doubt("delivered objects", "listed and read", why)
+            return judgement.finding("")
+        judgement.rest_on(delivery.evidence)
+        if delivery.unknown:
+            judgement.doubt("folders of the log bucket", "listed whole", " ".join(told(delivery.unknown)))
+        return of_delivery(trail, delivery, judgement)
+
+    return each_trail(test_case, snapshot, parameters, of_trail)
+
+
+def told(sentences: Iterable[str]) -> list[str]:
+    """Return the first sentences of many, and how many more there are."""
+    every = list(sentences)
+    return every[:_TOLD] + ([f"{len(every) - _TOLD} more."] if len(every) > _TOLD else [])
+
+
+def judge_problems(
+    judgement: Judgement, name: str, problems: Problems | Iterable[Problems], kinds: Iterable[Kind], what: str
+) -> None:
+    """Judge that there is no problem of these kinds; `what` is the object in the plural, as in `log files`."""
+    several = [problems] if isinstance(problems, Problems) else list(problems)
+    every, wanted = [one for each in several for one in each.of(*kinds)], tuple(kinds)
+    count = sum(each.count(*wanted) for each in several)
+    known = [one for one in every if one.known]
+    if known:
+        judgement.expect(name, "none", _listed(every, count), met=False, otherwise=_sentence(known, count, what))
+    elif every:
+        judgement.doubt(name, "none", _sentence(every, count, what), _listed(every, count))
+    else:
+        judgement.expect(name, "none", "none", otherwise="")
+
+
+def _listed(problems: list[Problem], count: int) -> Json:
+    shown: list[Json] = [problem.to_json() for problem in problems[:_TOLD]]
+    return shown + ([{"more": count - len(shown)}] if count > len(shown) else [])
+
+
+def _sentence(problems: list[Problem], count: int, what: str) -> str:
+    first = problems[0]
+    more = f" and {count - 1} more {what}" if count > 1 else ""
+    return f"{first.object} {first.detail}{more}."
+
+
+def encryption_kind(encryption: Encryption, found: Encrypted, trail: Trail, parameters: RunParameters) -> str:
+    """Return by what kind of encryption objects are protected; an accepted key counts only within its period."""
+    algorithm, key = encryption
+    if not algorithm:
+        return UNENCRYPTED
+    if algorithm not in _KMS:
+        return SSE_S3 if algorithm == "AES256" else algorithm
+    if key and key == trail_key(trail):
+        return TRAIL_KEY
+    for accepted in parameters.expected.accepted_kms_keys:
+        within = (
+            found.first is not None
+            and found.last is not None
+            and accepted.start <= found.first
+            and found.last < accepted.end
+        )
+        if key == accepted.arn and within:
+            return ACCEPTED_KEY
+    return OTHER_KEY
+
+
+def trail_key(trail: Trail) -> str | None:
+    """Return the ARN of a trail's key, or None where it has none or its name could not be resolved."""
+    return key_arn(trail.key.named, trail.key.metadata) if trail.key else None
+
+
+def describe_encryption(
+    encryption: Mapping[Encryption, Encrypted], trail: Trail, parameters: RunParameters
+) -> list[Json]:
+    """Return, for each encryption and key, what kind it is, how many objects it protects, and of which times."""
+    rows: list[Json] = []
+    for (algorithm, key), found in sorted(encryption.items()):
+        rows.append(
+            {
+                "kind": encryption_kind((algorithm, key), found, trail, parameters),
+                "key": key or "none",
+                "objects": found.count,
+                "first": _moment(found.first),
+                "last": _moment(found.last),
+            }
+        )
+    return rows
+
+
+def _moment(moment: object) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment else "not stated"

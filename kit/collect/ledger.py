@@ -1,0 +1,95 @@
+"""The ledgers of a run: what was read in bulk, one line of JSON an answer, gzipped, in a stable order.
+
+A ledger is one piece of evidence: it has an entry in the index, with its hash, as every recorded response has.
+"""
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from kit.canonical import Json
+from kit.errors import EvidenceError
+from kit.evidence import EvidenceStore, read_index, unwritable
+
+SUFFIX = ".jsonl.gz"
+
+
+class Ledger:
+    """One ledger of an evidence folder, open for writing; `evidence` is its id once it is closed."""
+
+    def __init__(self, store: EvidenceStore, name: str, operation: str) -> None:
+        self.evidence = ""
+        self._store = store
+        self._name = name
+        self._operation = operation
+        self._lines = 0
+        self._path = store.folder / f"{name}{SUFFIX}"
+        self._file: gzip.GzipFile | None = None
+        self._raw: IO[bytes] | None = None
+
+    def write(self, line: bytes) -> None:
+        """Write the next line, as `encode_line` makes it.
+
+        Raises:
+            EvidenceError: the disk is full or the folder can't be written.
+        """
+        try:
+            if self._file is None:
+                self._raw = self._path.open("wb")
+                # no name and no time of its own: the same lines are the same bytes
+                self._file = gzip.GzipFile(filename="", mode="wb", fileobj=self._raw, mtime=0, compresslevel=6)
+            self._file.write(line + b"\n")
+        except OSError as error:
+            raise unwritable(self._path, error) from error
+        self._lines += 1
+
+    def close(self, sent: str, received: str) -> tuple[str, ...]:
+        """Close the ledger, enter it into the index, and return its id; one without a line leaves nothing.
+
+        Raises:
+            EvidenceError: the disk is full or the folder can't be written.
+        """
+        if self._file is None or self._raw is None:
+            return ()
+        try:
+            self._file.close()
+            self._raw.close()
+        except OSError as error:
+            raise unwritable(self._path, error) from error
+        self.evidence = self._store.adopt(
+            self._path,
+            service="s3",
+            operation=self._operation,
+            region="",
+            reader="",
+            parameters={"ledger": self._name, "lines": self._lines},
+            attempt=1,
+            sent=sent,
+            received=received,
+        ).id
+        return (self.evidence,)
+
+
+def encode_line(line: Json) -> bytes:
+    """Return the bytes of one line, without its end."""
+    return json.dumps(line, sort_keys=True, separators=(",", ":")).encode()
+
+
+def read_ledger(folder: Path, name: str) -> Iterator[Json]:
+    """Yield the lines of a ledger of an evidence folder, in order; a run that had none yields nothing.
+
+    Raises:
+        EvidenceError: the ledger is missing or damaged.
+    """
+    for entry in read_index(folder):
+        if isinstance(entry.parameters, dict) and entry.parameters.get("ledger") == name:
+            try:
+                with gzip.open(folder / entry.path, "rb") as stream:
+                    for line in stream:
+                        yield json.loads(line)
+            except (OSError, EOFError, ValueError) as error:
+                raise EvidenceError(
+                    f"the ledger {entry.path} can't be read: {error}", "restore it from the archive"
+                ) from error

@@ -1,0 +1,389 @@
+"""Reads S3 for real: signed requests over one pool of connections, whose content encoding is never decoded.
+
+One GET serves content and headers both. A log's bytes are hashed and inflated as they arrive, and not kept; a digest's
+are kept whole. libcurl's multi interface drives all connections from the calling thread: what bounds the speed is the
+CPU of that one thread for each object, most of it for signing, inflating and hashing.
+"""
+
+import base64
+import heapq
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from types import TracebackType
+from urllib.parse import quote, urlencode
+
+import pycurl
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+
+from kit.canonical import Json, well_formed
+from kit.collect.ledger import Ledger, encode_line
+from kit.collect.listing import Page
+from kit.collect.objects import (
+    KEPT,
+    LISTINGS,
+    LOGS,
+    META,
+    Progress,
+    error_of,
+    first_page,
+    listing_of,
+    next_page,
+    page_of,
+    read_of,
+    text_of,
+)  # fmt: skip
+from kit.collect.readers import Storage
+from kit.collect.responses import is_throttled
+from kit.digests.content import Inflater
+from kit.digests.data_keys import data_keys
+from kit.digests.objects import Listing, Query, Read, Wanted
+from kit.evidence import EvidenceStore, timestamp, utc_now
+from kit.masking import credentials_of, without_signature
+
+IN_FLIGHT = 64
+ATTEMPTS = 4
+CONNECT_TIMEOUT_S, STALL_TIMEOUT_S = 5, 60
+PAUSES_S = (0.2, 0.8, 3.2)
+
+_SEARCHED = 4 << 20
+"""Bytes of text up to which a log is searched for data keys; a longer one is hashed only."""
+_PART = 4096
+_ERROR_BODY = 1 << 16
+_HEADERS = (
+    "content-length", "date", "etag", "last-modified", "x-amz-request-id", "x-amz-server-side-encryption",
+    "x-amz-server-side-encryption-aws-kms-key-id", "x-amz-server-side-encryption-customer-algorithm",
+    "x-amz-version-id",
+)  # fmt: skip
+_FAILURES = {code: name[2:] for name, code in vars(pycurl).items() if name.startswith("E_") and isinstance(code, int)}
+
+
+@dataclass(slots=True)
+class _Answer:
+    """One answer over the wire, or why there was none; the body is that of an error, or of a listing."""
+
+    status: int | None
+    headers: Mapping[str, str]
+    body: bytes
+    failure: str = ""
+    attempts: int = 1
+
+
+@dataclass
+class _Job:
+    """One request: what to ask, who takes the bytes of a good answer, and what follows it."""
+
+    bucket: str
+    key: str
+    parameters: Mapping[str, str]
+    done: "Callable[[_Answer], _Job | None]"
+    sink: "Callable[[], Callable[[bytes], object]] | None" = None
+    attempts: int = 0
+
+
+class LiveObjects(AbstractContextManager["LiveObjects"]):
+    """Reads S3, and writes every answer to the ledgers, in the order it was asked for.
+
+    `open_storage` gives, for a bucket, how it is reached and with whose credentials, or in words why it can't be. A
+    throttled or dropped request is tried again, up to `attempts` times in all.
+    """
+
+    def __init__(
+        self,
+        store: EvidenceStore,
+        open_storage: Callable[[str], Storage | str],
+        *,
+        attempts: int = ATTEMPTS,
+        in_flight: int = IN_FLIGHT,
+    ) -> None:
+        self._open_storage = open_storage
+        self._attempts = attempts
+        self._storages: dict[str, _Signed | str] = {}
+        self._ledgers = {
+            name: Ledger(store, name, operation)
+            for name, operation in ((LISTINGS, "ListObjectVersions"), (LOGS, "GetObject"), (KEPT, "GetObject"))
+        }
+        self._started = timestamp(utc_now())
+        self._pool = _Pool(in_flight)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.close()
+
+    def close(self) -> dict[str, tuple[str, ...]]:
+        """Close the ledgers, and return the evidence id of each that has a line."""
+        ended = timestamp(utc_now())
+        return {name: ledger.close(self._started, ended) for name, ledger in self._ledgers.items()}
+
+    def list_folders(self, queries: Sequence[Query]) -> list[Listing]:
+        """Return what each folder holds."""
+        every: list[list[tuple[bytes, Page | str]]] = [[] for _ in queries]
+        self._run(self._page_job(query, first_page(query), pages) for query, pages in zip(queries, every, strict=True))
+        listed = []
+        for query, pages in zip(queries, every, strict=True):
+            for packed, _ in pages:
+                self._ledgers[LISTINGS].write(zlib.decompress(packed))
+            listed.append(listing_of(query, [page for _, page in pages]))
+        return listed
+
+    def read_objects(self, wanted: Sequence[Wanted], progress: Progress) -> list[Read]:
+        """Return what reading each object gave."""
+        reads = []
+        # a part at a time, so that few lines wait for those before them
+        for start in range(0, len(wanted), _PART):
+            part = wanted[start : start + _PART]
+            lines: list[tuple[bytes, Read]] = [(b"", Read("", "", ""))] * len(part)
+            self._run(self._read_job(one, index, lines, progress) for index, one in enumerate(part))
+            for one, (line, found) in zip(part, lines, strict=True):
+                self._ledgers[KEPT if one.keep else LOGS].write(line)
+                reads.append(found)
+        return reads
+
+    def _page_job(self, query: Query, asked: dict[str, str], pages: list[tuple[bytes, Page | str]]) -> _Job:
+        """Return what asks for a page and for those after it; each is kept as its ledger line, packed, and as read."""
+
+        def done(answer: _Answer) -> _Job | None:
+            line = _line(answer) | {"bucket": query.bucket, "parameters": asked, "body": text_of(answer.body)}
+            page = page_of(line)
+            pages.append((zlib.compress(encode_line(line), 1), page))
+            following = next_page(query, asked, page)
+            return self._page_job(query, following, pages) if following else None
+
+        return _Job(query.bucket, "", asked, done)
+
+    def _read_job(self, wanted: Wanted, index: int, lines: list[tuple[bytes, Read]], progress: Progress) -> _Job:
+        inflater, kept = Inflater(), bytearray()
+
+        def sink() -> Callable[[bytes], object]:
+            nonlocal inflater
+            kept.clear()
+            inflater = Inflater(keep=_SEARCHED)
+            return kept.extend if wanted.keep else inflater.feed
+
+        def done(answer: _Answer) -> None:
+            line = _line(answer) | {"bucket": wanted.bucket, "key": wanted.key, "version": wanted.version}
+            if answer.status != 200:
+                line["body"] = text_of(answer.body)
+            elif wanted.keep:
+                line |= {"content": base64.b64encode(kept).decode(), "stored": len(kept)}
+            else:
+                line |= _content(inflater, int(answer.headers.get("content-length") or 0))
+            found = read_of(line)
+            lines[index] = (encode_line(line), found)
+            progress(1, found.stored)
+
+        asked = {"versionId": wanted.version} if wanted.version else {}
+        return _Job(wanted.bucket, wanted.key, asked, done, sink)
+
+    def _run(self, jobs: Iterable[_Job]) -> None:
+        """Do every job and those that follow them; one that failed in passing is done again, after a pause."""
+        waiting = iter(jobs)
+        paused: list[tuple[float, int, _Job]] = []
+        while True:
+            for job in self._due(waiting, paused):
+                signed = self._signed(job.bucket)
+                if isinstance(signed, str):
+                    self._finish(job, _Answer(None, {}, b"", signed), paused, again=False)
+                else:
+                    self._pool.start(job, *signed.request(job.key, job.parameters))
+            if not self._pool.busy and not paused:
+                return
+            for job, answer in self._pool.finished(self._patience(paused)):
+                self._finish(job, answer, paused, again=_passing(answer))
+
+    def _due(self, waiting: Iterator[_Job], paused: list[tuple[float, int, _Job]]) -> Iterator[_Job]:
+        while self._pool.free:
+            if paused and paused[0][0] <= time.monotonic():
+                yield heapq.heappop(paused)[2]
+                continue
+            job = next(waiting, None)
+            if job is None:
+                return
+            yield job
+
+    def _finish(self, job: _Job, answer: _Answer, paused: list[tuple[float, int, _Job]], *, again: bool) -> None:
+        job.attempts += 1
+        answer.attempts = job.attempts
+        pause = 0.0
+        following: _Job | None = job
+        if again and job.attempts < self._attempts:
+            pause = PAUSES_S[min(job.attempts, len(PAUSES_S)) - 1]
+        else:
+            following = job.done(answer)
+        if following is not None:
+            heapq.heappush(paused, (time.monotonic() + pause, id(following), following))
+
+    def _patience(self, paused: list[tuple[float, int, _Job]]) -> float:
+        return min(max(paused[0][0] - time.monotonic(), 0.0), 1.0) if paused and self._pool.free else 1.0
+
+    def _signed(self, bucket: str) -> "_Signed | str":
+        if bucket not in self._storages:
+            storage = self._open_storage(bucket)
+            self._storages[bucket] = storage if isinstance(storage, str) else _Signed(storage)
+        return self._storages[bucket]
+
+
+class _Signed:
+    """Makes the signed requests of one bucket."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self._signer = S3SigV4Auth(storage.credentials, "s3", storage.region) if storage.credentials else None
+
+    def request(self, key: str, parameters: Mapping[str, str]) -> "tuple[str, Mapping[str, str], Storage]":
+        """Return address and headers of a request, signed with the credentials of this moment."""
+        query = f"?{urlencode(parameters, quote_via=quote, safe='')}" if parameters else ""
+        address = f"{self.storage.url}/{quote(key, safe='/~')}{query}"
+        if self._signer is None:
+            return address, {}, self.storage
+        request = AWSRequest("GET", address)
+        self._signer.credentials = self.storage.credentials.get_frozen_credentials()
+        self._signer.add_auth(request)
+        return address, dict(request.headers.items()), self.storage
+
+
+@dataclass
+class _Transfer:
+    """What one connection is at: its job, the headers that it sent, and what came back so far."""
+
+    handle: pycurl.Curl
+    job: _Job | None = None
+    sent: Mapping[str, str] = field(default_factory=dict)
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytearray = field(default_factory=bytearray)
+    take: Callable[[bytes], object] | None = None
+
+    def head(self, line: bytes) -> None:
+        """Take one line of the head of an answer."""
+        text = line.decode("latin-1").strip()
+        if text.startswith("HTTP/"):
+            self.status, self.headers = int(text.split()[1]), {}
+        else:
+            name, colon, value = text.partition(":")
+            if colon:
+                self.headers[name.strip().lower()] = value.strip()
+
+    def write(self, data: bytes) -> None:
+        """Take bytes of the body: of what was asked for, or of an error, as far as one is read."""
+        if self.status == 200 and self.take is not None:
+            self.take(data)
+        elif self.status == 200 or len(self.body) < _ERROR_BODY:
+            self.body += data
+
+
+class _Pool:
+    """A fixed number of connections, each kept open for the next request."""
+
+    def __init__(self, size: int) -> None:
+        self._multi = pycurl.CurlMulti()
+        self._multi.setopt(pycurl.M_MAXCONNECTS, size)
+        self._idle = [_Transfer(pycurl.Curl()) for _ in range(size)]
+        self._busy: dict[pycurl.Curl, _Transfer] = {}
+
+    @property
+    def free(self) -> bool:
+        """Whether one more request can be started."""
+        return bool(self._idle)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is under way."""
+        return bool(self._busy)
+
+    def start(self, job: _Job, address: str, headers: Mapping[str, str], storage: Storage) -> None:
+        """Start a request on a free connection."""
+        transfer = self._idle.pop()
+        transfer.job, transfer.sent = job, headers
+        transfer.status, transfer.headers = 0, {}
+        transfer.body.clear()
+        transfer.take = job.sink() if job.sink else None
+        handle = transfer.handle
+        handle.setopt(pycurl.URL, address)
+        handle.setopt(pycurl.PATH_AS_IS, 1)  # a key may hold `..`, and is no path
+        handle.setopt(pycurl.HTTPHEADER, ["Accept:", "User-Agent:", *(f"{n}: {v}" for n, v in headers.items())])
+        handle.setopt(pycurl.HEADERFUNCTION, transfer.head)
+        handle.setopt(pycurl.WRITEFUNCTION, transfer.write)
+        handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+        handle.setopt(pycurl.NOSIGNAL, 1)
+        handle.setopt(pycurl.CONNECTTIMEOUT, CONNECT_TIMEOUT_S)
+        handle.setopt(pycurl.LOW_SPEED_LIMIT, 1)
+        handle.setopt(pycurl.LOW_SPEED_TIME, STALL_TIMEOUT_S)
+        if storage.ca_bundle:
+            handle.setopt(pycurl.CAINFO, storage.ca_bundle)
+        if not storage.proxied:
+            handle.setopt(pycurl.PROXY, "")
+        self._busy[handle] = transfer
+        self._multi.add_handle(handle)
+
+    def finished(self, patience: float) -> list[tuple[_Job, _Answer]]:
+        """Return the jobs that are done, with their answers; wait for one up to `patience` seconds."""
+        self._multi.perform()
+        done = self._read_info()
+        if not done and patience > 0:
+            self._multi.select(patience)
+            self._multi.perform()
+            done = self._read_info()
+        return done
+
+    def close(self) -> None:
+        """Close every connection."""
+        for handle in self._busy:
+            self._multi.remove_handle(handle)
+        for transfer in (*self._busy.values(), *self._idle):
+            transfer.handle.close()
+        self._multi.close()
+
+    def _read_info(self) -> list[tuple[_Job, _Answer]]:
+        done = []
+        while True:
+            queued, good, bad = self._multi.info_read()
+            done += [self._take(handle, "") for handle in good]
+            done += [self._take(handle, _FAILURES.get(code, str(code))) for handle, code, _ in bad]
+            if not queued:
+                return done
+
+    def _take(self, handle: pycurl.Curl, failure: str) -> tuple[_Job, _Answer]:
+        self._multi.remove_handle(handle)
+        transfer = self._busy.pop(handle)
+        self._idle.append(transfer)
+        job, transfer.job, transfer.take = transfer.job, None, None
+        if job is None:
+            raise RuntimeError("a connection without a job ended")
+        if failure:
+            return job, _Answer(None, {}, b"", f"no answer ({failure})")
+        body = without_signature(bytes(transfer.body), credentials_of(transfer.sent), {}) if transfer.body else b""
+        return job, _Answer(transfer.status, transfer.headers, body)
+
+
+def _content(inflater: Inflater, stored: int) -> dict[str, Json]:
+    content = inflater.close()
+    searched = None if content.text is None and not content.problem else data_keys(content.text or b"")
+    return {
+        "sha256": content.sha256,
+        "size": content.size,
+        "problem": content.problem,
+        "stored": stored,
+        "data_keys": searched,
+    }
+
+
+def _line(answer: _Answer) -> dict[str, Json]:
+    kept = {name: value for name, value in answer.headers.items() if name in _HEADERS or name.startswith(META)}
+    return {
+        "status": answer.status,
+        "headers": well_formed(kept),
+        "failure": answer.failure,
+        "attempts": answer.attempts,
+    }
+
+
+def _passing(answer: _Answer) -> bool:
+    """Return whether another attempt may do better: no answer, a failure of S3's own, or one that came too soon."""
+    if answer.status is None:
+        return bool(answer.failure)
+    return answer.status >= 500 or answer.status == 429 or is_throttled(error_of(text_of(answer.body))[0])

@@ -1,0 +1,27 @@
+"""Finds, in the text of a log file, the calls by which CloudTrail asked KMS for data keys to encrypt log files with.
+
+Source: KMS developer guide, "How AWS CloudTrail uses AWS KMS": GenerateDataKey, with the trail's ARN in the encryption
+context.
+"""
+
+import json
+from collections import Counter
+
+CALL, CALLER, CONTEXT = "GenerateDataKey", "cloudtrail.amazonaws.com", "aws:cloudtrail:arn"
+
+
+def data_keys(text: bytes) -> dict[str, int]:
+    """Return the number of such calls by trail ARN and hour, joined by a space; none where the text is no log."""
+    if CALL.encode() not in text or CONTEXT.encode() not in text:
+        return {}
+    found: Counter[str] = Counter()
+    try:
+        records = json.loads(text)["Records"]
+        for record in records:
+            if record.get("eventName") == CALL and record["userIdentity"].get("invokedBy") == CALLER:
+                trail = record["requestParameters"]["encryptionContext"].get(CONTEXT)
+                if isinstance(trail, str):
+                    found[f"{trail} {str(record['eventTime'])[:13]}"] += 1
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return {}
+    return dict(found)
