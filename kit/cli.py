@@ -11,7 +11,7 @@ import shlex
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,6 +23,7 @@ from kit import __version__
 from kit.errors import ExecutionError, KitError, ParameterError, SandboxError
 
 if TYPE_CHECKING:
+    from kit.execute import Progress
     from kit.findings import Verdict
     from kit.record.seal import Sealed
 
@@ -106,7 +107,7 @@ _DEMO = {
 
 @app.command()
 def run(
-    protocols: Annotated[list[str], typer.Argument(help="The protocols to execute, in this order: iq.")],
+    protocols: Annotated[list[str], typer.Argument(help="The protocols to execute, in this order: iq, oq.")],
     parameters: Parameters = None,
     settings: Settings = None,
     output: Output = Path("outputs"),
@@ -176,16 +177,23 @@ def sandbox(
 
 
 @app.command()
-def policy(parameters: Parameters = None) -> None:
-    """Print the least-privilege IAM policy that a run needs, narrowed to the parameters of a file where given."""
+def policy(
+    protocols: Annotated[list[str] | None, typer.Argument(help="The protocols to allow: iq, oq. Every one if none.")] = None,
+    parameters: Parameters = None,
+) -> None:
+    """Print the least-privilege IAM policy that runs need, narrowed to the parameters of a file where given."""
+    from kit.catalogue import protocol
+    from kit.catalogue import protocols as all_protocols
     from kit.collect.least_privilege import least_privilege
     from kit.parameters import RunParameters, load_file
 
-    narrowed: dict[str, Any] = {}
+    named = tuple(protocol(name).id for name in protocols or all_protocols())
+    narrowed: dict[str, Any] = {"protocols": named}
     if parameters is not None:
         told = RunParameters.load(load_file(parameters))
         if not isinstance(told.target, str):
             roles = {*told.target.role_arns.values(), *([told.target.role_arn] if told.target.role_arn else [])}
+            roles |= {told.expected.denied_role_arn} - {None} if "OQ" in named else set()
             narrowed = {"account_id": told.target.account_id, "assumed_roles": tuple(roles)}
         narrowed["reader_roles"] = told.expected.reader_role_arns or ()
         if trail := told.expected.trail_arn:
@@ -240,22 +248,25 @@ def _tell(error: KitError) -> None:
 
 
 @contextmanager
-def _progress_bar(name: str) -> Iterator[Callable[[str, int, int], None]]:
+def _progress_bar(name: str) -> Iterator["Progress"]:
     """Show what the notebook is at, on a terminal; elsewhere say nothing."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.filesize import decimal
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    sized = TextColumn("{task.fields[size]}")
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), sized, TimeElapsedColumn())
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
-        tasks = {"": bar.add_task(f"{name}: starting", total=None)}
+    with Bar(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
+        tasks = {"": bar.add_task(f"{name}: starting", total=None, size="")}
 
-        def progress(phase: str, done: int, total: int) -> None:
+        def progress(phase: str, done: int, total: int, size: int = 0) -> None:
             if phase not in tasks:
                 for task in tasks.values():
                     bar.update(task, visible=False)
-                tasks[phase] = bar.add_task(f"{name}: {phase}", total=total)
-            bar.update(tasks[phase], completed=done, total=total)
+                tasks[phase] = bar.add_task(f"{name}: {phase}", total=total, size="")
+            bar.update(tasks[phase], completed=done, total=total, size=decimal(size) if size else "")
 
         yield progress
 

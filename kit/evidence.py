@@ -197,6 +197,12 @@ def _read_entry(line: bytes, number: int, path: Path) -> Entry:
     return entry
 
 
+def is_ledger(entry: Entry, name: str = "") -> bool:
+    """Return whether an entry is a ledger, the one of that name where it is given, and no answer of its own."""
+    told = entry.parameters.get("ledger") if isinstance(entry.parameters, dict) else None
+    return told is not None and name in ("", told)
+
+
 def index_sha256(folder: Path) -> str:
     """Return the SHA-256 of a folder's index, by which a run names its evidence; no index counts as an empty one."""
     path = folder / INDEX

@@ -9,16 +9,22 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from kit.canonical import Json
 from kit.errors import ExecutionError, ParameterError, RecordError
 from kit.protocol import OUTPUT_VARIABLE, PROGRESS_VARIABLE
 from kit.record.manifest import RUNS
 
-Progress = Callable[[str, int, int], None]
+
+class Progress(Protocol):
+    """Told what is under way, how much of it is done, of how much, and of how many bytes where those count."""
+
+    def __call__(self, phase: str, done: int, total: int, size: int = 0) -> None:
+        """Take note."""
+
 
 _AGAIN = "run it again; the evidence so far is kept in the outputs folder, under .runs"
 _POLL_S = 0.1

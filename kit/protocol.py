@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import secrets
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
@@ -24,13 +25,18 @@ from kit.findings import Verdict
 from kit.parameters import RunParameters
 from kit.present.displays import Display
 from kit.record import results
+from kit.record.earlier import latest_record, qualification
 from kit.record.manifest import EVIDENCE, RUNS
-from kit.recording import Recorder
 from kit.snapshot import Reason, Snapshot, answers
 
 OUTPUT_VARIABLE = "TRAILKIT_OUTPUT"
 PROGRESS_VARIABLE = "TRAILKIT_PROGRESS"
 THREADS = 12
+INSTALLATION = "IQ"
+
+_SELDOM_S = 0.1
+_told: dict[str, float] = {}
+"""When each phase was last told of."""
 
 _PACKAGES = ("boto3", "botocore", "ipykernel", "matplotlib", "nbconvert", "papermill", "pydantic", "weasyprint")
 
@@ -124,28 +130,12 @@ class Run:
         if self._snapshot is not None:
             raise ExecutionError("this run has collected already", "run the whole notebook again, from the top")
         # imported here: only a run that reaches AWS needs boto3
-        from kit.collect.iq import Scope, collect_iq  # noqa: PLC0415
-        from kit.collect.readers import Readers  # noqa: PLC0415
+        from kit.collect.gather import gather  # noqa: PLC0415
 
-        target, expected = self.parameters.account, self.parameters.expected
-        readers = Readers(
-            Recorder(self._store),
-            endpoint_url=target.endpoint_url,
-            profile=target.profile,
-            role_arn=target.role_arn,
-            role_arns=target.role_arns,
-            credentials=self._credentials,
-        )
-        scope = Scope(
-            target.account_id,
-            None if target.regions == "all" else tuple(target.regions),
-            expected.trail_arn,
-            expected.kms_key_arn,
-            target.log_bucket_account,
-            expected.reader_role_arns or (),
-        )
         with ThreadPoolExecutor(THREADS) as executor:
-            self._snapshot = collect_iq(readers, scope, executor, _progress)
+            self._snapshot = gather(
+                self.protocol.id, self.parameters, self._store, self._credentials, executor, _progress
+            )
         return self._collection(self._snapshot)
 
     def _collection(self, snapshot: Snapshot) -> Display:
@@ -189,15 +179,17 @@ class Run:
         if case is None:
             known = ", ".join(self.protocol.test_cases)
             raise ExecutionError(f"{self.protocol.id} has no test case {test_case_id!r}", f"name one of {known}")
-        if self._snapshot is None:
-            raise ExecutionError(
-                f"{test_case_id} was asked for before anything was collected", "run the cells in order"
-            )
+        snapshot = self._collected(test_case_id)
         started = timestamp(utc_now())
-        findings = case.judge(self._snapshot, self.parameters)
+        findings = case.judge(snapshot, self.parameters)
         self._steps[case.id] = results.step_data(case, findings, started, timestamp(utc_now()))
         _progress("Test cases", len(self._steps), len(self.protocol.test_cases))
         return Display("step", self._steps[case.id])
+
+    def _collected(self, wanted: str) -> Snapshot:
+        if self._snapshot is None:
+            raise ExecutionError(f"{wanted} was asked for before anything was collected", "run the cells in order")
+        return self._snapshot
 
     @property
     def steps(self) -> list[Mapping[str, Json]]:
@@ -218,12 +210,25 @@ class Run:
         requirements = self.parameters.to_json()["requirements"]
         return Display("traceability", results.traceability(self.steps, requirements))
 
-    def charts(self) -> tuple[Display, Display]:
-        """Return the two charts: verdicts by requirement, and the controls of each resource."""
-        # imported here: matplotlib takes longer to import than everything before it
-        from kit.present.charts import controls_by_trail, verdicts_by_requirement  # noqa: PLC0415
+    def chart(self, name: str) -> Display:
+        """Return one of the charts of the protocol: `verdicts`, `controls`, and of what was delivered `coverage`,
+        `chain`, `encryption`, `lag` and `key_use`.
 
-        return verdicts_by_requirement(self.steps), controls_by_trail(self.steps)
+        Raises:
+            ExecutionError: nothing was collected yet, or there is no such chart.
+        """
+        # imported here: matplotlib takes longer to import than everything before it
+        from kit.present.run_charts import CHARTS  # noqa: PLC0415
+
+        if name not in CHARTS:
+            raise ExecutionError(f"there is no chart {name!r}", f"name one of {', '.join(CHARTS)}")
+        return CHARTS[name](self.steps, self._collected(f"the chart {name}"), self.parameters)
+
+    def qualification(self) -> Display:
+        """Return the installation qualification that this run builds on, and what it judged that is otherwise now."""
+        snapshot = self._collected("the installation qualification")
+        earlier = latest_record(self.folder.parent.parent, INSTALLATION, self.parameters)
+        return Display("qualification", qualification(earlier, snapshot, self.parameters))
 
     def deviations(self) -> Display:
         """Return what did not pass, each with an id under which its deviation is handled."""
@@ -273,11 +278,14 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _progress(phase: str, done: int, total: int) -> None:
-    """Tell a waiting `trailkit run` how far the notebook is; a notebook on its own tells nobody."""
-    if path := os.environ.get(PROGRESS_VARIABLE):
-        with Path(path).open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps([phase, done, total]) + "\n")
+def _progress(phase: str, done: int, total: int, size: int = 0) -> None:
+    """Tell a waiting `trailkit run` how far the notebook is, some times a second; on its own it tells nobody."""
+    path = os.environ.get(PROGRESS_VARIABLE)
+    if not path or (done < total and time.monotonic() - _told.get(phase, 0.0) < _SELDOM_S):
+        return
+    _told[phase] = time.monotonic()
+    with Path(path).open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps([phase, done, total, size]) + "\n")
 
 
 def _show_kit_errors_as_cards() -> None:

@@ -23,7 +23,7 @@ from typing import Any, ClassVar
 
 from kit.canonical import Json, canonical
 from kit.errors import EvidenceError
-from kit.evidence import Entry, EvidenceStore, Key, read_body, read_index, timestamp, utc_now
+from kit.evidence import Entry, EvidenceStore, Key, is_ledger, read_body, read_index, timestamp, utc_now
 from kit.masking import credentials_of, without_credentials, without_secrets, without_signature
 
 _CALL = "trailkit"
@@ -177,6 +177,8 @@ class Replayer(_Hooks):
         self._lock = threading.Lock()
         self._waiting: dict[Key, deque[list[Entry]]] = defaultdict(deque)
         for entry in read_index(folder):
+            if is_ledger(entry):
+                continue  # what was read in bulk is served by whoever reads in bulk
             waiting = self._waiting[entry.key]
             if entry.attempt > 1 and waiting:
                 waiting[-1].append(entry)
@@ -193,6 +195,18 @@ class Replayer(_Hooks):
     def unused(self) -> list[Entry]:
         """The recordings that were never asked for."""
         return [entry for waiting in self._waiting.values() for attempts in waiting for entry in attempts]
+
+    def require_used(self) -> None:
+        """Hold that every recording was asked for.
+
+        Raises:
+            EvidenceError: one was not: the record holds an answer that nothing rests on.
+        """
+        for entry in self.unused:
+            raise EvidenceError(
+                f"evidence {entry.id} ({entry.service}:{entry.operation}) was never asked for",
+                "the record holds more than this kit version asks; verify it with the version that made it",
+            )
 
     def _note_key(self, request: Any, **_: Any) -> None:
         call = request.context[_CALL]

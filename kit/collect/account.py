@@ -1,8 +1,9 @@
 """Who asks, which Regions are enabled, and which trails each of them shows."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
+from typing import Protocol
 
 from kit.canonical import Json
 from kit.collect.calls import DESCRIBE_REGIONS, DESCRIBE_TRAILS, GET_CALLER_IDENTITY
@@ -12,8 +13,12 @@ from kit.snapshot import Answer, Caller
 
 _TRAIL_ARN = re.compile(r"arn:[^:]+:cloudtrail:[^:]+:[^:]+:trail/.+", re.DOTALL)
 
-Progress = Callable[[str, int, int], None]
-"""Told what is under way, how much of it is done, and of how much."""
+
+class Progress(Protocol):
+    """Told what is under way, how much of it is done, of how much, and of how many bytes where those count."""
+
+    def __call__(self, phase: str, done: int, total: int, size: int = 0) -> None:
+        """Take note."""
 
 
 def collect_caller(readers: Readers, region: str) -> Answer[Caller]:

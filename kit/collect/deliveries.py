@@ -3,13 +3,14 @@
 The objects of a few days are listed, read and reconciled at a time, so that memory does not grow with the window.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 
 from kit.canonical import Json
+from kit.collect.account import Progress
 from kit.collect.calls import LIST_PUBLIC_KEYS
 from kit.collect.objects import Objects
 from kit.collect.readers import Readers
@@ -22,9 +23,6 @@ from kit.digests.problems import Kind, Problem, address
 from kit.digests.reconcile import NAMED_WITHIN, LogBook, Naming, Owner, Tally, history
 from kit.digests.sample import Sample, choose_sample
 from kit.snapshot import Answer, Delivery, Trail
-
-Counted = Callable[[str, int, int, int], None]
-"""Told what is under way, how much of it is done, of how much, and how many bytes that was."""
 
 AFTER = timedelta(hours=2)
 """How far behind the window digests are read: the one that covers its end, and names what was delivered then."""
@@ -61,7 +59,7 @@ class DeliveryScope:
 
 
 def collect_delivery(
-    readers: Readers, objects: Objects, trail: Trail, scope: DeliveryScope, executor: Executor, progress: Counted
+    readers: Readers, objects: Objects, trail: Trail, scope: DeliveryScope, executor: Executor, progress: Progress
 ) -> Delivery:
     """Return what a trail delivered within the window, verified.
 
@@ -108,7 +106,7 @@ class _Collection:
         trail: Trail,
         scope: DeliveryScope,
         executor: Executor,
-        progress: Counted,
+        progress: Progress,
     ) -> None:
         self.readers, self.objects, self.trail, self.scope = readers, objects, trail, scope
         self.executor, self.progress = executor, progress
@@ -119,8 +117,9 @@ class _Collection:
         self.tallies: dict[Owner, Tally] = {self.owner: Tally()}
         self.digests = Tally()
         self.areas: dict[tuple[str, str], _Area] = {}
-        self.keys: dict[str, Answer[Mapping[str, PublicKey]]] = {}
+        self.keys: dict[str, Future[Answer[Mapping[str, PublicKey]]]] = {}
         self.unknown: dict[str, None] = {}
+        self.ahead: dict[Query, Listing] = {}
         self.sample: Sample | None = None
         self.read = self.wanted = self.bytes = 0
         self.example: Read | None = None
@@ -129,13 +128,15 @@ class _Collection:
         """Collect batch by batch, and return what all of them gave."""
         accounts = self._accounts()
         required = self._required(accounts)
-        areas = self._find_areas(accounts, required)
+        self._ask_keys(region for _, region in required)
         start, end = self.scope.window
         day, last = (start - _BEFORE).date(), min(end + AFTER, max(self.scope.now, start)).date()
         days = _DAYS
+        ahead = [query for *_, query in self._folders(required, day, min(day + timedelta(days=days - 1), last))]
+        areas = self._find_areas(accounts, required, ahead)
         while day <= last:
             until = min(day + timedelta(days=days - 1), last)
-            count = self._batch(areas, day, until, final=until == last)
+            count = self._batch(self._folders(areas, day, until), until, final=until == last)
             days = max(1, min(days * 4, days * _BATCH // max(count, 1)))
             day = until + timedelta(days=1)
         return self._close(required)
@@ -155,10 +156,12 @@ class _Collection:
         limit = self.scope.regions
         return [(a, region) for a in accounts for region in regions if limit is None or region in limit]
 
-    def _find_areas(self, accounts: Iterable[str], required: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    def _find_areas(
+        self, accounts: Iterable[str], required: Sequence[tuple[str, str]], ahead: Sequence[Query]
+    ) -> list[tuple[str, str]]:
         """Return the accounts and Regions to list: those required, and those that the bucket has folders for.
 
-        Finds on the way where else the trail delivered within the window.
+        Finds on the way where else the trail delivered within the window, and lists ahead what is asked for next.
         """
         place = self.places[0]
         queries = [
@@ -168,9 +171,10 @@ class _Collection:
         ]
         home = (self.trail.account, self.trail.home_region)
         probed = home if home in required or not required else required[0]
-        *listings, probe = self._list([*queries, self._probe(place, probed)])
+        probe, *listings = self._list([self._probe(place, probed), *queries, *ahead])
+        self.ahead = dict(zip(ahead, listings[len(queries) :], strict=True))
         found = set(required)
-        for query, listing in zip(queries, listings, strict=True):
+        for query, listing in zip(queries, listings, strict=False):
             account = query.prefix.removeprefix(place.base).partition("/")[0]
             for folder in listing.folders:
                 region = folder.removeprefix(query.prefix).rstrip("/")
@@ -229,21 +233,29 @@ class _Collection:
         start, end = self.scope.window
         return start < name.end <= end + AFTER
 
-    def _batch(self, areas: Sequence[tuple[str, str]], first: date, last: date, *, final: bool) -> int:
-        """List, read, verify and reconcile the objects of some days; return how many there were."""
+    def _folders(
+        self, areas: Iterable[tuple[str, str]], first: date, last: date
+    ) -> list[tuple[Place, _Area, str, Query]]:
+        """Return the folders of some days: of every place, account, Region and kind of object."""
         behind = last + timedelta(days=1)
         asked = [(place, self._area(*area), kind) for place in self.places for area in areas for kind in _KINDS]
-        queries = []
+        found = []
         for place, area, kind in asked:
             folder = place.folder(area.account, kind, area.region)
-            queries.append(Query(place.bucket, folder, f"{folder}{first:%Y/%m/%d}/", f"{folder}{behind:%Y/%m/%d}/"))
-        listed = list(zip(asked, self._list(queries), strict=True))
-        digests = [(place, area, one) for (place, area, kind), one in listed if kind == DIGESTS]
-        logs = [(place, area, one) for (place, area, kind), one in listed if kind == LOG_FILES]
-        count = self._take_digests(digests) + self._take_logs(logs, final=final)
+            query = Query(place.bucket, folder, f"{folder}{first:%Y/%m/%d}/", f"{folder}{behind:%Y/%m/%d}/")
+            found.append((place, area, kind, query))
+        return found
+
+    def _batch(self, folders: Sequence[tuple[Place, _Area, str, Query]], last: date, *, final: bool) -> int:
+        """List, read, verify and reconcile the objects of some days; return how many there were."""
+        listings = self._list([query for *_, query in folders])
+        listed = [(place, area, kind, one) for (place, area, kind, _), one in zip(folders, listings, strict=True)]
+        count = self._take_digests([(place, area, one) for place, area, kind, one in listed if kind == DIGESTS])
         if self.sample is None:
-            self._take_sample()
-        edge = datetime(behind.year, behind.month, behind.day, tzinfo=UTC) - _CARRIED
+            self.sample = self._choose_sample()
+        logs = [(place, area, one) for place, area, kind, one in listed if kind == LOG_FILES]
+        count += self._take_logs(logs, final=final)
+        edge = datetime(last.year, last.month, last.day, tzinfo=UTC) + timedelta(days=1) - _CARRIED
         for area in self.areas.values():
             area.book.settle(None if final else edge)
             area.digests.clear()
@@ -301,12 +313,12 @@ class _Collection:
         return len(found)
 
     def _verify(self, taken: Sequence[tuple[_Area, _Found]]) -> None:
-        self._learn_keys({area.region for area, _ in taken})
+        self._ask_keys(area.region for area, _ in taken)
         readable = []
         for area, one in taken:
             if one.read.body is not None:
                 one.raw = RawDigest(one.stored.bucket, one.stored.key, one.name, one.read.body, one.read.metadata or {})
-                keys = self.keys[area.region]
+                keys = self.keys[area.region].result()
                 readable.append((one, keys.value if keys.value is not None else keys.why))
         verified = self.executor.map(verify_digest, [one.raw for one, _ in readable], [keys for _, keys in readable])
         for (one, _), result in zip(readable, verified, strict=True):
@@ -338,7 +350,13 @@ class _Collection:
                 # a log behind the end may yet be named by a digest of the next batch
                 due = name is not None and start <= name.minute and (name.minute < end or not final)
                 found.append((area, stored, name, stored.there and (named or due), named or due))
-        reads = iter(self._read([Wanted(one.bucket, one.key) for _, one, _, wanted, _ in found if wanted]))
+        asked = [Wanted(one.bucket, one.key) for _, one, _, wanted, _ in found if wanted]
+        sampled = self.sample.wanted if self.sample and not self.sample.bodies else ()
+        kept = self._read([*(Wanted(log.bucket, log.key, keep=True) for log in sampled), *asked])
+        if self.sample and sampled:
+            bodies = {(read.bucket, read.key): read.body for read in kept[: len(sampled)] if read.body is not None}
+            self.sample = self.sample.filled(bodies)
+        reads = iter(kept[len(sampled) :])
         older = self._read_older([stored for _, stored, _, _, judged in found if judged])
         for area, stored, name, wanted, _ in found:
             read = next(reads) if wanted else None
@@ -360,33 +378,27 @@ class _Collection:
             found[read.key] = (*found.get(read.key, ()), read)
         return found
 
-    def _learn_keys(self, regions: Iterable[str]) -> None:
-        """Ask for CloudTrail's public keys of Regions, side by side, once each."""
-        new = sorted(set(regions) - set(self.keys))
-        until = max(self.scope.now, self.scope.window[1]) + timedelta(hours=1)
-        asked = [
-            self.executor.submit(
-                collect_public_keys, self.readers, region, self.trail.account, self.scope.window[0] - _BEFORE, until
+    def _ask_keys(self, regions: Iterable[str]) -> None:
+        """Ask for CloudTrail's public keys of Regions, once each, while the buckets are read."""
+        start = self.scope.window[0] - _BEFORE
+        end = max(self.scope.now, self.scope.window[1]) + timedelta(hours=1)
+        for region in sorted(set(regions) - set(self.keys)):
+            self.keys[region] = self.executor.submit(
+                collect_public_keys, self.readers, region, self.trail.account, start, end
             )
-            for region in new
-        ]
-        self.keys |= {region: future.result() for region, future in zip(new, asked, strict=True)}
 
-    def _take_sample(self) -> None:
-        """Keep a few digests in a row, and the bytes of logs that they name, for the verifier to be challenged on."""
+    def _choose_sample(self) -> Sample | None:
+        """Return digests in a row for the verifier to be challenged on, of the home Region if it has them."""
         for (_, region), area in sorted(self.areas.items(), key=lambda each: each[1].region != self.trail.home_region):
             own = [
                 (one.raw, one.verified)
                 for one in area.digests
                 if one.raw and one.verified and (one.name.chain.trail, one.name.chain.home_region) == self.owner
             ]
-            keys = self.keys[region].value if region in self.keys else None
-            chosen = choose_sample(own, keys or {})
-            if chosen is not None:
-                reads = self._read([Wanted(log.bucket, log.key, keep=True) for log in chosen.wanted])
-                bodies = {(read.bucket, read.key): read.body for read in reads if read.body is not None}
-                self.sample = chosen.filled(bodies)
-                return
+            keys = self.keys[region].result().value if region in self.keys else None
+            if chosen := choose_sample(own, keys or {}):
+                return chosen
+        return None
 
     def _read(self, wanted: Sequence[Wanted]) -> list[Read]:
         self.wanted += len(wanted)
@@ -399,7 +411,10 @@ class _Collection:
         return self.objects.read_objects(wanted, count)
 
     def _list(self, queries: Sequence[Query]) -> list[Listing]:
-        listings = self.objects.list_folders(queries)
+        """Return what folders hold; what was listed ahead is not asked for again."""
+        asked = [query for query in queries if query not in self.ahead]
+        new = dict(zip(asked, self.objects.list_folders(asked), strict=True))
+        listings = [new.get(query) or self.ahead.pop(query) for query in queries]
         for listing in listings:
             if listing.failure:
                 where = address(listing.query.bucket, listing.query.prefix)
@@ -426,7 +441,7 @@ class _Collection:
             digests=self.digests,
             logs=self.tallies[self.owner],
             unknown=tuple(self.unknown),
-            keys=tuple(self.keys[region] for region in sorted(self.keys)),
+            keys=tuple(self.keys[region].result() for region in sorted(self.keys)),
             sample=self.sample,
             example=self.example,
         )

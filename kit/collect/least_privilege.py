@@ -8,6 +8,7 @@ _SIDS = {
     "trail": "Trails",
     "key": "Keys",
     "bucket": "LogBucket",
+    "object": "LogFiles",
     "role": "Roles",
 }
 
@@ -18,8 +19,9 @@ def least_privilege(
     reader_roles: tuple[str, ...] = (),
     assumed_roles: tuple[str, ...] = (),
     partition: str = "aws",
+    protocols: tuple[str, ...] = ("IQ",),
 ) -> dict[str, Json]:
-    """Return the IAM policy that allows what a run asks, and nothing else; every action in it only reads.
+    """Return the IAM policy that allows what runs of the protocols ask, and nothing else; every action only reads.
 
     Trails and keys are those of the account, since each trail is judged by its key. Roles appear only where the
     parameters name some: to be simulated, or to be assumed. `sts:GetCallerIdentity` is left out: it needs no permission
@@ -30,15 +32,18 @@ def least_privilege(
         "trail": f"arn:{partition}:cloudtrail:*:{account_id}:trail/*",
         "key": f"arn:{partition}:kms:*:{account_id}:key/*",
         "bucket": f"arn:{partition}:s3:::{bucket or '*'}",
+        "object": f"arn:{partition}:s3:::{bucket or '*'}/*",
     }
+    calls = [call for call in CALLS if set(call.protocols) & set(protocols)]
     statements = [
         {
             "Sid": f"Read{_SIDS[kind]}",
             "Effect": "Allow",
-            "Action": sorted({call.action for call in CALLS if call.resource == kind}),
+            "Action": actions,
             "Resource": resource,
         }
         for kind, resource in resources.items()
+        if (actions := sorted({call.action for call in calls if call.resource == kind}))
     ]
     for sid, action, roles in (
         ("SimulateReaders", SIMULATE_PRINCIPAL_POLICY.action, reader_roles),

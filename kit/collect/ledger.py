@@ -11,7 +11,7 @@ from typing import IO
 
 from kit.canonical import Json
 from kit.errors import EvidenceError
-from kit.evidence import EvidenceStore, read_index, unwritable
+from kit.evidence import EvidenceStore, is_ledger, read_index, unwritable
 
 SUFFIX = ".jsonl.gz"
 
@@ -84,7 +84,7 @@ def read_ledger(folder: Path, name: str) -> Iterator[Json]:
         EvidenceError: the ledger is missing or damaged.
     """
     for entry in read_index(folder):
-        if isinstance(entry.parameters, dict) and entry.parameters.get("ledger") == name:
+        if is_ledger(entry, name):
             try:
                 with gzip.open(folder / entry.path, "rb") as stream:
                     for line in stream:

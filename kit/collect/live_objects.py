@@ -12,12 +12,10 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from itertools import islice
 from types import TracebackType
-from urllib.parse import quote, urlencode
 
 import pycurl
-from botocore.auth import S3SigV4Auth
-from botocore.awsrequest import AWSRequest
 
 from kit.canonical import Json, well_formed
 from kit.collect.ledger import Ledger, encode_line
@@ -38,20 +36,22 @@ from kit.collect.objects import (
 )  # fmt: skip
 from kit.collect.readers import Storage
 from kit.collect.responses import is_throttled
+from kit.collect.signing import signed_get
 from kit.digests.content import Inflater
 from kit.digests.data_keys import data_keys
 from kit.digests.objects import Listing, Query, Read, Wanted
 from kit.evidence import EvidenceStore, timestamp, utc_now
 from kit.masking import credentials_of, without_signature
 
-IN_FLIGHT = 64
+IN_FLIGHT = 128
 ATTEMPTS = 4
 CONNECT_TIMEOUT_S, STALL_TIMEOUT_S = 5, 60
 PAUSES_S = (0.2, 0.8, 3.2)
 
-_SEARCHED = 4 << 20
+_SEARCHED = 2 << 20
 """Bytes of text up to which a log is searched for data keys; a longer one is hashed only."""
 _PART = 4096
+_STARTED = 16
 _ERROR_BODY = 1 << 16
 _HEADERS = (
     "content-length", "date", "etag", "last-modified", "x-amz-request-id", "x-amz-server-side-encryption",
@@ -101,7 +101,7 @@ class LiveObjects(AbstractContextManager["LiveObjects"]):
     ) -> None:
         self._open_storage = open_storage
         self._attempts = attempts
-        self._storages: dict[str, _Signed | str] = {}
+        self._storages: dict[str, Storage | str] = {}
         self._ledgers = {
             name: Ledger(store, name, operation)
             for name, operation in ((LISTINGS, "ListObjectVersions"), (LOGS, "GetObject"), (KEPT, "GetObject"))
@@ -184,15 +184,18 @@ class LiveObjects(AbstractContextManager["LiveObjects"]):
         waiting = iter(jobs)
         paused: list[tuple[float, int, _Job]] = []
         while True:
-            for job in self._due(waiting, paused):
-                signed = self._signed(job.bucket)
-                if isinstance(signed, str):
-                    self._finish(job, _Answer(None, {}, b"", signed), paused, again=False)
+            # few at a time, so that answers are taken while the next requests are signed
+            started = 0
+            for job in islice(self._due(waiting, paused), _STARTED):
+                started += 1
+                storage = self._storage(job.bucket)
+                if isinstance(storage, str):
+                    self._finish(job, _Answer(None, {}, b"", storage), paused, again=False)
                 else:
-                    self._pool.start(job, *signed.request(job.key, job.parameters))
+                    self._pool.start(job, storage)
             if not self._pool.busy and not paused:
                 return
-            for job, answer in self._pool.finished(self._patience(paused)):
+            for job, answer in self._pool.finished(self._patience(paused, started)):
                 self._finish(job, answer, paused, again=_passing(answer))
 
     def _due(self, waiting: Iterator[_Job], paused: list[tuple[float, int, _Job]]) -> Iterator[_Job]:
@@ -217,33 +220,16 @@ class LiveObjects(AbstractContextManager["LiveObjects"]):
         if following is not None:
             heapq.heappush(paused, (time.monotonic() + pause, id(following), following))
 
-    def _patience(self, paused: list[tuple[float, int, _Job]]) -> float:
+    def _patience(self, paused: list[tuple[float, int, _Job]], started: int) -> float:
+        """Return for how many seconds to wait for an answer: not at all while more can be started."""
+        if started == _STARTED:
+            return 0.0
         return min(max(paused[0][0] - time.monotonic(), 0.0), 1.0) if paused and self._pool.free else 1.0
 
-    def _signed(self, bucket: str) -> "_Signed | str":
+    def _storage(self, bucket: str) -> Storage | str:
         if bucket not in self._storages:
-            storage = self._open_storage(bucket)
-            self._storages[bucket] = storage if isinstance(storage, str) else _Signed(storage)
+            self._storages[bucket] = self._open_storage(bucket)
         return self._storages[bucket]
-
-
-class _Signed:
-    """Makes the signed requests of one bucket."""
-
-    def __init__(self, storage: Storage) -> None:
-        self.storage = storage
-        self._signer = S3SigV4Auth(storage.credentials, "s3", storage.region) if storage.credentials else None
-
-    def request(self, key: str, parameters: Mapping[str, str]) -> "tuple[str, Mapping[str, str], Storage]":
-        """Return address and headers of a request, signed with the credentials of this moment."""
-        query = f"?{urlencode(parameters, quote_via=quote, safe='')}" if parameters else ""
-        address = f"{self.storage.url}/{quote(key, safe='/~')}{query}"
-        if self._signer is None:
-            return address, {}, self.storage
-        request = AWSRequest("GET", address)
-        self._signer.credentials = self.storage.credentials.get_frozen_credentials()
-        self._signer.add_auth(request)
-        return address, dict(request.headers.items()), self.storage
 
 
 @dataclass
@@ -276,13 +262,27 @@ class _Transfer:
             self.body += data
 
 
+def _transfer() -> _Transfer:
+    handle = pycurl.Curl()
+    transfer = _Transfer(handle)
+    handle.setopt(pycurl.PATH_AS_IS, 1)  # a key may hold `..`, and is no path
+    handle.setopt(pycurl.HEADERFUNCTION, transfer.head)
+    handle.setopt(pycurl.WRITEFUNCTION, transfer.write)
+    handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+    handle.setopt(pycurl.NOSIGNAL, 1)
+    handle.setopt(pycurl.CONNECTTIMEOUT, CONNECT_TIMEOUT_S)
+    handle.setopt(pycurl.LOW_SPEED_LIMIT, 1)
+    handle.setopt(pycurl.LOW_SPEED_TIME, STALL_TIMEOUT_S)
+    return transfer
+
+
 class _Pool:
     """A fixed number of connections, each kept open for the next request."""
 
     def __init__(self, size: int) -> None:
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_MAXCONNECTS, size)
-        self._idle = [_Transfer(pycurl.Curl()) for _ in range(size)]
+        self._idle = [_transfer() for _ in range(size)]
         self._busy: dict[pycurl.Curl, _Transfer] = {}
 
     @property
@@ -295,8 +295,10 @@ class _Pool:
         """Whether a request is under way."""
         return bool(self._busy)
 
-    def start(self, job: _Job, address: str, headers: Mapping[str, str], storage: Storage) -> None:
-        """Start a request on a free connection."""
+    def start(self, job: _Job, storage: Storage) -> None:
+        """Start a request on a free connection, signed with the credentials of this moment."""
+        credentials = storage.credentials.get_frozen_credentials() if storage.credentials else None
+        address, headers = signed_get(storage.bucket, job.key, job.parameters, credentials, utc_now())
         transfer = self._idle.pop()
         transfer.job, transfer.sent = job, headers
         transfer.status, transfer.headers = 0, {}
@@ -304,15 +306,7 @@ class _Pool:
         transfer.take = job.sink() if job.sink else None
         handle = transfer.handle
         handle.setopt(pycurl.URL, address)
-        handle.setopt(pycurl.PATH_AS_IS, 1)  # a key may hold `..`, and is no path
         handle.setopt(pycurl.HTTPHEADER, ["Accept:", "User-Agent:", *(f"{n}: {v}" for n, v in headers.items())])
-        handle.setopt(pycurl.HEADERFUNCTION, transfer.head)
-        handle.setopt(pycurl.WRITEFUNCTION, transfer.write)
-        handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
-        handle.setopt(pycurl.NOSIGNAL, 1)
-        handle.setopt(pycurl.CONNECTTIMEOUT, CONNECT_TIMEOUT_S)
-        handle.setopt(pycurl.LOW_SPEED_LIMIT, 1)
-        handle.setopt(pycurl.LOW_SPEED_TIME, STALL_TIMEOUT_S)
         if storage.ca_bundle:
             handle.setopt(pycurl.CAINFO, storage.ca_bundle)
         if not storage.proxied:

@@ -60,7 +60,7 @@ class ReplayedObjects:
             for name in (LOGS, KEPT)
             for line in read_ledger(folder, name)
         }
-        self.unused = set(self._pages) | set(self._lines)
+        self._unused: set[object] = set(self._pages) | set(self._lines)
 
     def list_folders(self, queries: Sequence[Query]) -> list[Listing]:
         """Return what the record says of each folder."""
@@ -73,7 +73,7 @@ class ReplayedObjects:
             key = (one.keep, one.bucket, one.key, one.version)
             if key not in self._lines:
                 raise _unrecorded(f"s3://{one.bucket}/{one.key}")
-            self.unused.discard(key)
+            self._unused.discard(key)
             found.append(read_of(self._lines[key]))
             progress(1, found[-1].stored)
         return found
@@ -82,6 +82,18 @@ class ReplayedObjects:
         """Return nothing: a replay writes no ledger."""
         return {}
 
+    def require_used(self) -> None:
+        """Hold that every line was asked for.
+
+        Raises:
+            EvidenceError: one was not: the record holds an answer that nothing rests on.
+        """
+        if self._unused:
+            raise EvidenceError(
+                f"{len(self._unused)} recorded listings or objects were never asked for, {min(map(str, self._unused))}",
+                "the record holds more than this kit version asks; verify it with the version that made it",
+            )
+
     def _listing(self, query: Query) -> Listing:
         pages: list[Page | str] = []
         asked: dict[str, str] | None = first_page(query)
@@ -89,7 +101,7 @@ class ReplayedObjects:
             key = _page_key(query.bucket, asked)
             if key not in self._pages:
                 raise _unrecorded(f"the listing of s3://{query.bucket}/{query.prefix}")
-            self.unused.discard(key)
+            self._unused.discard(key)
             pages.append(page_of(self._pages[key]))
             asked = next_page(query, asked, pages[-1])
         return listing_of(query, pages)

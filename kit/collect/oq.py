@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from kit.collect.account import Progress
 from kit.collect.buckets import collect_location
-from kit.collect.deliveries import Counted, DeliveryScope, collect_delivery
+from kit.collect.deliveries import DeliveryScope, collect_delivery
 from kit.collect.iq import Scope, collect_iq
 from kit.collect.objects import Objects
 from kit.collect.readers import Readers, Storage
@@ -15,7 +16,7 @@ from kit.collect.refusal import collect_refusal
 from kit.sections import Window
 from kit.snapshot import Delivery, Snapshot, Trail
 
-OpenObjects = Callable[[Callable[[str], Storage | str]], Objects]
+OpenObjects = Callable[[Callable[[str], Storage | str]], AbstractContextManager[Objects]]
 """Opens the objects of a run, given what tells how a bucket is reached."""
 
 
@@ -37,7 +38,6 @@ def collect_oq(
     operational: OperationalScope,
     executor: Executor,
     progress: Progress,
-    counted: Counted,
 ) -> Snapshot:
     """Return the snapshot of an account's trails, with all that the judged ones delivered within the window.
 
@@ -52,18 +52,17 @@ def collect_oq(
         why = f"No time can be held against the window. {snapshot.caller.why}".strip()
         return replace(snapshot, deliveries={trail.arn: why for trail in judged})
     regions: dict[str, str] = {}
-    objects = open_objects(lambda bucket: _storage(readers, snapshot, scope, regions, bucket))
     deliveries: dict[str, Delivery | str] = {}
-    for trail in judged:
-        if not trail.description.get("S3BucketName"):
-            deliveries[trail.arn] = f"The description of the trail {trail.arn} names no bucket."
-            continue
-        asked = _delivery_scope(snapshot, scope, operational, trail, now)
-        if isinstance(asked, str):
-            deliveries[trail.arn] = asked
-        else:
-            deliveries[trail.arn] = collect_delivery(readers, objects, trail, asked, executor, counted)
-    ledgers = tuple(entry for entries in objects.close().values() for entry in entries)
+    with open_objects(lambda bucket: _storage(readers, snapshot, scope, regions, bucket)) as objects:
+        for trail in judged:
+            asked = _delivery_scope(snapshot, scope, operational, trail, now)
+            deliveries[trail.arn] = (
+                asked
+                if isinstance(asked, str)
+                else collect_delivery(readers, objects, trail, asked, executor, progress)
+            )
+        closed = objects.close()
+    ledgers = tuple(entry for entries in closed.values() for entry in entries)
     deliveries = {
         arn: one if isinstance(one, str) else replace(one, evidence=ledgers) for arn, one in deliveries.items()
     }
@@ -79,6 +78,8 @@ def collect_oq(
 def _delivery_scope(
     snapshot: Snapshot, scope: Scope, operational: OperationalScope, trail: Trail, now: datetime
 ) -> DeliveryScope | str:
+    if not trail.description.get("S3BucketName"):
+        return f"The description of the trail {trail.arn} names no bucket."
     enabled = snapshot.enabled_regions
     if enabled.value is None and trail.description.get("IsMultiRegionTrail") is not False:
         return f"In which Regions {trail.arn} delivers is not known. {enabled.why}"

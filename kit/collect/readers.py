@@ -21,6 +21,7 @@ from botocore.loaders import Loader, create_loader
 from kit.canonical import Json
 from kit.collect.calls import ASSUME_ROLE, Call
 from kit.collect.responses import NO_ANSWER, absence_of, follow
+from kit.collect.signing import Bucket
 from kit.errors import KitError
 from kit.evidence import Entry
 from kit.recording import Recorder, Replayer
@@ -57,12 +58,11 @@ class CredentialsError(KitError):
 
 @dataclass(frozen=True)
 class Storage:
-    """How a bucket is reached: the address its keys follow, the Region and credentials that requests are signed with,
-    and the certificates and proxies of this machine.
+    """How a bucket is reached: its address and Region, the credentials that requests are signed with, and the
+    certificates and proxies of this machine.
     """
 
-    url: str
-    region: str
+    bucket: Bucket
     credentials: Any
     ca_bundle: str | None
     proxied: bool
@@ -181,8 +181,7 @@ class Readers:
             return f"the bucket can't be addressed ({type(error).__name__})"
         core = session.value._session  # noqa: SLF001 - boto3 has no other way to its configuration
         return Storage(
-            presigned.partition("?")[0].removesuffix("/key"),
-            region,
+            Bucket(presigned.partition("?")[0].removesuffix("/key"), region),
             session.value.get_credentials(),
             core.get_config_variable("ca_bundle") or get_cert_path(True),
             not _is_loopback(self._endpoint_url),

@@ -38,13 +38,13 @@ def verdicts_by_requirement(steps: Iterable[Mapping[str, Any]]) -> Display:
     alt = f"Matrix of {count(len(answered), 'clause')} and the test cases that answer each: {tally or 'no test case'}."
     failed = [f"{source} {clause}" for (source, clause), cases in answered if cases[0][1] == Verdict.FAIL]
     if failed:
-        alt += f" Clauses with a FAIL: {_listed(failed)}."
+        alt += f" Clauses with a FAIL: {listed(failed)}."
     table = [
         [plain(source), plain(clause), plain(case), VERDICTS[verdict].word]
         for (source, clause), cases in answered
         for case, verdict in cases
     ]
-    return _chart(
+    return chart(
         "Verdicts by clause",
         alt,
         draw_matrix(rows[:most], [], legend, len(rows) - most),
@@ -75,8 +75,8 @@ def controls_by_trail(rows: Iterable[Mapping[str, Any]]) -> Display:
     )
     unmet = [f"{condition} on {_name(resource)}" for (condition, resource), met in judged.items() if met is False]
     if unmet:
-        alt += f" Not met: {_listed(unmet)}."
-    return _chart(
+        alt += f" Not met: {listed(unmet)}."
+    return chart(
         "Conditions by resource",
         alt,
         _draw_conditions(conditions, resources, judged),
@@ -101,7 +101,8 @@ def _draw_conditions(conditions: list[str], resources: list[str], judged: Mappin
     return draw_matrix(rows, [_name(name) for name in columns], _MET_LEGEND, left_over)
 
 
-def _chart(title: str, alt: str, svg: str, columns: list[str], rows: list[list[str]]) -> Display:
+def chart(title: str, alt: str, svg: str, columns: list[str], rows: list[list[str]]) -> Display:
+    """Return a chart as a display: its drawing, what it says in words, and its data."""
     return Display(
         "chart", {"title": title, "alt": plain(alt), "svg": svg, "table": {"columns": columns, "rows": rows}}
     )
@@ -131,5 +132,6 @@ def _tally(verdicts: Iterable[str]) -> str:
     return ", ".join(f"{found.count(each)} {VERDICTS[each].word}" for each in _WORST_FIRST if each in found)
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Return names in one line; of more than six, the first six and how many are left."""
     return "; ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")

@@ -21,6 +21,7 @@ MIME = "application/vnd.trailkit+json"
 REQUIRED: dict[str, tuple[str, ...]] = {
     "run": ("run_id", "protocol", "demonstration"),
     "collection": ("finished", "calls", "denied", "failed"),
+    "qualification": ("record", "unchanged", "sentence", "changes"),
     "step": ("test_case", "title", "verdict", "findings"),
     "summary": ("rows", "verdict"),
     "traceability": ("rows",),
@@ -32,6 +33,7 @@ REQUIRED: dict[str, tuple[str, ...]] = {
 }
 _FINDING = ("test_case", "verdict", "resource", "message", "expected", "actual", "met")
 _ROWS = {
+    "qualification": ("test_case", "resource", "condition", "then", "now"),
     "summary": ("test_case", "title", "verdict"),
     "traceability": ("source", "clause", "test_case", "verdict"),
     "deviations": ("id", "test_case", "verdict", "message"),
@@ -168,7 +170,7 @@ def _problem(kind: str, data: Any) -> str:
     if not problem and kind == "step":
         problem = _problem_in(data["findings"], "finding", _FINDING)
     if not problem and kind in _ROWS:
-        problem = _problem_in(data["rows"], "row", _ROWS[kind])
+        problem = _problem_in(data["changes" if kind == "qualification" else "rows"], "row", _ROWS[kind])
     return problem
 
 

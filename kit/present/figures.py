@@ -1,0 +1,265 @@
+"""What every chart is drawn with: canvas, cells, text, legend and axes; the same bytes for the same calls.
+
+matplotlib's object interface only: no global figure, no display, no clock. Colours are colour-blind safe and never the
+only sign: looks differ in lightness, and in outline or hatching. `x` counts inches, `y` rows from the top.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from typing import Any, NamedTuple
+from warnings import catch_warnings, filterwarnings
+
+import matplotlib as mpl
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.patches import FancyBboxPatch, Rectangle
+from matplotlib.textpath import text_to_path
+
+from kit.present.text import plain
+
+WIDTH = 7.1  # inches: the text width of an A4 page, so that a chart is printed at the size it was drawn
+ROW = 0.27
+TEXT, LABEL, SMALL = 8.0, 7.5, 7.0
+INK, SOFT, HAIR = "#1a1f26", "#515a66", "#d9dde3"
+# Letters stay letters: a reader can search them, and a page of paths would take the PDF seconds.
+_STYLE: Any = {"svg.hashsalt": "trailkit", "svg.fonttype": "none", "font.family": ["DejaVu Sans"]}
+_NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
+_WIDE = re.compile("[^\x20-\u024f–…✓✗]")
+_GAP = 0.15  # inches between two labels of an axis
+
+
+class Look(NamedTuple):
+    """Fill, edge, text colour, line and hatching of a cell."""
+
+    fill: str
+    edge: str
+    text: str
+    line: str = "-"
+    hatch: str = ""
+
+
+LOOKS = {
+    "pass": Look("#d6ebe2", "#0b5f3c", "#0b4a30"),
+    "fail": Look("#a3161c", "#6d0d12", "#ffffff"),
+    "open": Look("#fbeccb", "#7a4b00", "#5c3900", "--"),
+    "na": Look("#ffffff", "#8a919c", "#515a66"),
+    "none": Look("#ffffff", "#8a919c", "#515a66", ":"),
+    # Beside cells without words the tint of "open" would be too pale.
+    "doubt": Look("#edba55", "#7a4b00", "#3a2400", "--"),
+    "bar": Look("#c3d5e8", "#173a5e", "#12304e"),
+    "tail": Look("#ffffff", "#173a5e", "#12304e", "--", "/"),
+    "own-key": Look("#e3f1ea", "#0b5f3c", "#0b4a30"),
+    "accepted-key": Look("#cbe5da", "#0b5f3c", "#06321f", "-", "/"),
+    "other-key": Look("#e0a63a", "#7a4b00", "#3a2400", "-", "\\"),
+    "service-key": Look("#bd7655", "#5a230d", "#200a02", "-", "x"),
+    "no-key": Look("#a3161c", "#6d0d12", "#ffffff"),
+    "unread": Look("#ffffff", "#515a66", "#515a66", ":"),
+}
+
+
+def canvas(rows: float) -> tuple[Figure, Any]:
+    """Return a figure whose x unit is an inch and whose y unit is one row, counted from the top."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(WIDTH, rows * ROW), facecolor="#ffffff")
+        axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_xlim(0, WIDTH)
+    axes.set_ylim(rows, 0)
+    axes.axis("off")
+    return figure, axes
+
+
+def drawing(figure: Figure) -> str:
+    """Return a figure as SVG without a prologue, a date or other metadata."""
+    target = StringIO()
+    with mpl.rc_context(_STYLE), catch_warnings():
+        # It is the reader's fonts that show the letters: what matplotlib's font lacks matters not.
+        filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        page: Any = FigureCanvasSVG(figure)
+        page.print_svg(target, metadata=_NO_METADATA)
+    text = target.getvalue()
+    return text[text.index("<svg") :]
+
+
+def notice(text: str) -> str:
+    """Return a drawing that says why there is nothing to draw."""
+    figure, axes = canvas(2)
+    cell(axes, 0.02, 0.1, WIDTH - 0.04, "none", 1.8)
+    write(axes, WIDTH / 2, 1, text, align="center", colour=SOFT)
+    return drawing(figure)
+
+
+def cell(axes: Any, x: float, y: float, width: float, style: str, height: float = 0.78) -> None:
+    """Draw a box, its upper left corner at (x, y): round where it passes, square where it does not."""
+    look = LOOKS[style]
+    # Unclipped: a clip for each cell would double the time that the PDF takes.
+    shape: Mapping[str, Any] = {
+        "clip_on": False,
+        "facecolor": look.fill, "edgecolor": look.edge, "linewidth": 0.7, "linestyle": look.line,
+    }  # fmt: skip
+    if style == "pass":
+        # Round corners for what passes, square for what does not: the outline alone tells them apart.
+        pad = min(0.08, width * 0.3, height * ROW * 0.4)
+        box = FancyBboxPatch(
+            (x + pad, y + pad / ROW), width - 2 * pad, height - 2 * pad / ROW, mutation_aspect=1 / ROW,
+            boxstyle=f"round,pad={pad},rounding_size={pad}", **shape,
+        )  # fmt: skip
+        axes.add_patch(box)
+    else:
+        axes.add_patch(Rectangle((x, y), width, height, **shape))
+        if look.hatch:
+            _hatch(axes, x, y, width, height, look)
+
+
+def write(axes: Any, x: float, y: float, text: str, **look: Any) -> None:
+    """Write text from `x` on, centred on it or up to it, by its width.
+
+    An anchor in SVG would cost WeasyPrint a group for each.
+    """
+    size, weight, align = look.get("size", TEXT), look.get("weight", "normal"), look.get("align", "left")
+    if align != "left":
+        x -= width_of(text, size, weight) / (2 if align == "center" else 1)
+    axes.text(x, y, text, va="center", ha="left", fontsize=size, color=look.get("colour", INK), fontweight=weight)
+
+
+def width_of(text: str, size: float = TEXT, weight: str = "normal") -> float:
+    """Return the width of text in inches; a character that the font may lack counts as the widest letter."""
+    prop = FontProperties(family="DejaVu Sans", size=size, weight=weight)
+    measured = _WIDE.sub("W", text.replace(r"\$", "$"))
+    return float(text_to_path.get_text_width_height_descent(measured, prop, ismath=False)[0]) / 72
+
+
+def short(text: str, limit: int) -> str:
+    """Return text of at most `limit` characters, cut in its middle: the ends tell names apart."""
+    shown = plain(text).replace("\n", " ")
+    shown = shown if len(shown) <= limit else f"{shown[: limit * 2 // 3]}…{shown[-(limit // 3 - 1) :]}"
+    return shown.replace("$", r"\$")  # a dollar sign would open matplotlib's formula mode
+
+
+def fitting(text: str, width: float, size: float = TEXT) -> str:
+    """Return text cut in its middle until it is at most `width` inches wide."""
+    limit = min(len(plain(text)), int(width * 40))
+    while limit > 6 and width_of(short(text, limit), size) > width:
+        limit -= 1
+    return short(text, limit)
+
+
+def lines(axes: Any, strokes: Sequence[tuple[float, float, float, float]], **look: Any) -> None:
+    """Draw straight strokes (x, y, x, y) as one shape: a shape for each would cost the PDF more than its line."""
+    xs = [x for one, _, other, _ in strokes for x in (one, other, float("nan"))]
+    ys = [y for _, one, _, other in strokes for y in (one, other, float("nan"))]
+    axes.plot(xs, ys, clip_on=False, **{"color": HAIR, "linewidth": 0.5, "zorder": 0.5, **look})
+
+
+def legend(axes: Any, entries: Sequence[tuple[str, str]], y: float) -> None:
+    """Write what the looks mean, from row `y` on; an entry without a look is words alone."""
+    for (style, label), (x, line) in zip(entries, _legend_places(entries), strict=True):
+        if style:
+            cell(axes, x, y + line + 0.11, 0.22, style)
+        write(axes, x + (0.29 if style else 0), y + line + 0.5, label, size=SMALL, colour=SOFT)
+
+
+def legend_height(entries: Sequence[tuple[str, str]]) -> int:
+    """Return the rows that a legend takes."""
+    return max((line for _, line in _legend_places(entries)), default=-1) + 1
+
+
+def time_axis(axes: Any, place: tuple[float, float, float, float], start: datetime, end: datetime) -> None:
+    """Draw a time axis in UTC below `place` (left, right, top, bottom), with hairlines through it.
+
+    The ticks are the densest whose labels stand apart, on whole hours, days or months.
+    """
+    left, right, top, bottom = place
+    inches = (right - left) / ((end - start) / timedelta(hours=1))
+    at: Callable[[datetime], float] = lambda moment: left + (moment - start) / timedelta(hours=1) * inches  # noqa: E731
+    ticks, form = _ticks(start, end, inches)
+    lines(axes, [(at(tick), top, at(tick), bottom + 0.15) for tick in ticks], color="#c3c9d2")
+    lines(axes, [(left, bottom, right, bottom)], color=INK, linewidth=0.8)
+    _labels(axes, [(at(tick), tick.strftime(form)) for tick in ticks], bottom + 0.55, left)
+    if form == "%H:%M":
+        dates = [tick for tick in ticks if tick.hour == 0]
+        if not dates or at(dates[0]) - at(ticks[0]) > width_of("2000-00-00", SMALL) + _GAP:
+            dates.insert(0, ticks[0])
+        _labels(axes, [(at(tick), f"{tick:%Y-%m-%d}") for tick in dates], bottom + 1.25, left)
+
+
+def time_axis_height(width: float, start: datetime, end: datetime) -> float:
+    """Return the rows that a time axis of so many inches takes: hours have their dates below them."""
+    _, form = _ticks(start, end, width / ((end - start) / timedelta(hours=1)))
+    return 1.8 if form == "%H:%M" else 1.1
+
+
+def count_axis(axes: Any, place: tuple[float, float, float, float], most: int) -> float:
+    """Draw hairlines with round numbers across `place` (left, right, top, bottom); return the rows that one takes."""
+    left, right, top, bottom = place
+    step = next(
+        base * 10**power for power in range(20) for base in (1, 2, 5) if most <= 4 * base * 10**power
+    )  # fmt: skip
+    unit = (bottom - top) / max(most, 1)
+    marks = range(0, most + 1, step)
+    lines(axes, [(left, bottom - mark * unit, right, bottom - mark * unit) for mark in marks if mark])
+    lines(axes, [(left, bottom, right, bottom)], color=INK, linewidth=0.8)
+    for mark in marks:
+        write(axes, left - 0.08, bottom - mark * unit, f"{mark:,}", align="right", size=SMALL, colour=SOFT)
+    return unit
+
+
+def _ticks(start: datetime, end: datetime, inches: float) -> tuple[list[datetime], str]:
+    """Return round moments from start to end, and how they are written; `inches` is the length of an hour."""
+    for hours in (1, 2, 3, 6, 12):
+        if hours * inches >= width_of("00:00", SMALL) + _GAP:
+            found = _every(start, end, timedelta(hours=hours))
+            return (found, "%H:%M") if found else ([start], "%Y-%m-%d %H:%M")
+    for days in (1, 2, 7, 14):
+        if days * 24 * inches >= width_of("2000-00-00", SMALL) + _GAP:
+            return _every(start, end, timedelta(days=days)), "%Y-%m-%d"
+    first, last = start.year * 12 + start.month, end.year * 12 + end.month - 1
+    month = next(n for n in range(1, 12_000) if n * 28 * 24 * inches >= width_of("2000-00", SMALL) + _GAP)
+    found = [datetime(n // 12, n % 12 + 1, 1, tzinfo=UTC) for n in range(first, last + 1, month)]
+    return found or [start], "%Y-%m"
+
+
+def _every(start: datetime, end: datetime, step: timedelta) -> list[datetime]:
+    midnight = start.replace(hour=0, minute=0, second=0, microsecond=0)
+    unit = min(step, timedelta(days=1))
+    first = midnight + -((midnight - start) // unit) * unit
+    return [first + n * step for n in range((end - first) // step + 1)]
+
+
+def _labels(axes: Any, ticks: Sequence[tuple[float, str]], y: float, left: float) -> None:
+    """Write labels centred on their ticks, at the ends within the drawing, and none where it would touch another."""
+    first = free = max(left - 0.25, 0.0)
+    for x, text in ticks:
+        half = width_of(text, SMALL) / 2
+        begin = min(max(x - half, first), WIDTH - half * 2)
+        if begin >= free:
+            write(axes, begin, y, text, size=SMALL, colour=SOFT)
+            free = begin + half * 2 + 0.05
+
+
+def _legend_places(entries: Sequence[tuple[str, str]]) -> list[tuple[float, int]]:
+    places, x, line = [], 0.0, 0
+    for style, label in entries:
+        wide = (0.29 if style else 0) + width_of(label, SMALL)
+        if x and x + wide > WIDTH:
+            x, line = 0.0, line + 1
+        places.append((x, line))
+        x += wide + 0.25
+    return places
+
+
+def _hatch(axes: Any, x: float, y: float, width: float, height: float, look: Look) -> None:
+    """Hatch a box line by line: a pattern, as matplotlib writes it, is no plain shape, and `svg_uri` refuses it."""
+    tall, step = height * ROW, 0.055
+    found = []
+    for n in range(1, int((width + tall) / step) + 1):
+        # The line u + v = n * step, u to the right and v down, in inches, cut at the box.
+        reach = n * step
+        one, other = max(0.0, reach - tall), min(width, reach)
+        found.append((one, reach - one, other, reach - other))
+    up = [(x + one, y + down / ROW, x + other, y + rise / ROW) for one, down, other, rise in found]
+    back = [(x + one, y + (tall - down) / ROW, x + other, y + (tall - rise) / ROW) for one, down, other, rise in found]
+    strokes = {"/": up, "\\": back, "x": up + back}[look.hatch]
+    lines(axes, strokes, color=look.edge, linewidth=0.45, zorder=1.2)
