@@ -15,7 +15,7 @@ from fixtures.sample_record import HOSTILE
 from kit.errors import RenderError
 from kit.present import oq_charts
 from kit.present.displays import Display, html
-from kit.present.figures import LOOKS, WIDTH, width_of
+from kit.present.figures import LOOKS, WIDTH, canvas, drawing, time_axis, width_of
 from kit.present.oq_drawing import KINDS, STATES
 from kit.present.svg import svg_uri
 
@@ -220,15 +220,15 @@ def test_no_mark_runs_through_a_text(name: str) -> None:
             assert not crossed or inside_bar, (stroke, text)
 
 
-@pytest.mark.parametrize("number", [1, 2, 3, 7, 25, 47, 49, 60, 100, 170, 400, 1000, 3000])
-def test_labels_of_a_time_axis_stand_apart_whatever_its_length(number: int) -> None:
-    for label in ("a", "210987654321 eu-west-1"):
-        found = texts(oq_charts.chain({label: []}, {}, START, START + number * HOUR))
-        axis = sorted(text for text in found if re.fullmatch(r"\d\d:\d\d|\d{4}-\d\d(-\d\d)?", text.what))
-        assert axis
-        for line in {round(text.bottom) for text in axis}:
-            row = [text for text in axis if round(text.bottom) == line]
-            assert all(one.right < other.left for one, other in pairwise(row)), row
+@pytest.mark.parametrize("number", [0.2, 1, 2, 7, 15, 25, 45, 49, 60, 100, 170, 400, 1000, 3000, 90_000])
+def test_labels_of_a_time_axis_stand_apart_whatever_its_length(number: float) -> None:
+    figure, axes = canvas(4)
+    start = START.replace(hour=0)
+    time_axis(axes, (0.5, WIDTH - 0.02, 0, 1), start, start + number * HOUR)
+    found = texts(Display("chart", {"title": "", "alt": "", "svg": drawing(figure), "table": {}}))
+    for line in {round(text.bottom) for text in found}:
+        row = sorted(text for text in found if round(text.bottom) == line)
+        assert all(one.right + 3 < other.left for one, other in pairwise(row)), row
 
 
 def test_hatching_fills_its_box_and_stays_in_it() -> None:
@@ -390,7 +390,9 @@ def test_worst_state_wins_in_a_cell_of_several_hours(in_one_day: dict[str, tuple
 def test_gap_in_a_part_of_a_day_at_either_end_is_seen(at: int) -> None:
     start = START.replace(hour=23 if at == 0 else 1)
     chart = oq_charts.coverage({"eu-west-1": states(720, gap=(at,))}, hours(720, start))
-    assert [box.right - box.left > 4 for box in of_look(chart, "fail")] == [True]
+    (gap,) = of_look(chart, "fail")
+    assert gap.right - gap.left > 4
+    assert gap.right < WIDTH * 72
     assert "✗" in words(chart)
 
 
