@@ -178,7 +178,9 @@ def sandbox(
 
 @app.command()
 def policy(
-    protocols: Annotated[list[str] | None, typer.Argument(help="The protocols to allow: iq, oq. Every one if none.")] = None,
+    protocols: Annotated[
+        list[str] | None, typer.Argument(help="The protocols to allow: iq, oq. Every one if none.")
+    ] = None,
     parameters: Parameters = None,
 ) -> None:
     """Print the least-privilege IAM policy that runs need, narrowed to the parameters of a file where given."""

@@ -58,7 +58,7 @@ def ours() -> Verify:
             "target": {"account_id": info["account"], "regions": [region], "endpoint_url": info["endpoint"]},
             "expected": {"trail_arn": arn},
             "window": {"start": info["start"], "end": info["end"]},
-            "execution": {name: "sandbox" for name in ("executed_by", "system_id", "environment", "protocol_id")},
+            "execution": dict.fromkeys(("executed_by", "system_id", "environment", "protocol_id"), "sandbox"),
         }
         parameters = RunParameters.load(told)
         now = datetime.now(UTC)

@@ -212,6 +212,12 @@ class TestPolicy:
         assert resources["ReadLogBucket"] == "arn:aws-us-gov:s3:::my-bucket"
         assert ":123456789012:" in resources["ReadKeys"]
 
+    def test_it_is_that_of_the_protocols_that_are_named(self, call):
+        allowed = {name: call("policy", *name)[1] for name in [("iq",), ("oq",), ()]}
+        assert 's3:GetObject"' not in allowed["iq",]
+        assert allowed["oq",] == allowed[()]
+        assert 's3:GetObject"' in allowed["oq",]
+
     def test_without_a_trail_every_bucket_may_be_that_of_one(self, call, tmp_path):
         given = {"expected": {"log_bucket": "my-bucket"}}
         _, out, _ = call("policy", "-f", write_parameters(tmp_path / "p.yaml", {"target": "sandbox"} | given))

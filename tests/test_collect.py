@@ -298,6 +298,7 @@ COLLECTORS = {
         readers, KEY_ARN, finished_metadata(readers), REGION, ACCOUNT_ID, (READER,)
     ),
     buckets.collect_account_block: lambda readers, _: buckets.collect_account_block(readers, REGION, ACCOUNT_ID),
+    buckets.collect_location: lambda readers, _: buckets.collect_location(readers, LOG_BUCKET, REGION, ACCOUNT_ID),
     buckets.collect_bucket: lambda readers, _: buckets.collect_bucket(
         readers, LOG_BUCKET, REGION, ACCOUNT_ID, finished(None)
     ),

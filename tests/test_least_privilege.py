@@ -50,7 +50,7 @@ def test_it_allows_exactly_what_a_run_asks(asked):
 
 
 def test_every_call_of_the_table_is_made_by_a_run_unless_it_takes_a_role(asked):
-    assert set(CALLS) - set(asked) == {ASSUME_ROLE}
+    assert {call for call in CALLS if "IQ" in call.protocols} - set(asked) == {ASSUME_ROLE}
 
 
 @pytest.mark.parametrize(
@@ -128,6 +128,21 @@ def test_it_is_narrowed_to_what_the_parameters_name(action, resource, allowed):
     policy = Policy.parse(json.dumps({"Version": "2012-10-17", "Statement": statements}))
     outcome = evaluate(policy, Request(Principal.role(ROLE), action, resource, {}))
     assert (outcome.decision is Decision.ALLOWED) == allowed
+
+
+def test_an_operational_qualification_may_read_objects_as_well():
+    more = set(actions(least_privilege(protocols=("OQ",)))) - set(actions(least_privilege(protocols=("IQ",))))
+    assert more == {
+        "cloudtrail:ListPublicKeys",
+        "kms:Decrypt",
+        "s3:GetObject",
+        "s3:GetObjectVersion",
+        "s3:ListBucketVersions",
+    }
+    (objects,) = [
+        each for each in least_privilege(bucket=LOG_BUCKET, protocols=("OQ",))["Statement"] if "Files" in each["Sid"]
+    ]
+    assert objects["Resource"] == f"arn:aws:s3:::{LOG_BUCKET}/*"
 
 
 @pytest.mark.parametrize("partition", ["aws-us-gov", "aws-cn"])

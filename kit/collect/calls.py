@@ -120,7 +120,8 @@ LIST_PUBLIC_KEYS = Call(
     "cloudtrail", "ListPublicKeys", "cloudtrail:ListPublicKeys", "*", ("PublicKeyList",), "", "PublicKeyList", _OQ
 )
 LIST_OBJECT_VERSIONS = Call("s3", "ListObjectVersions", "s3:ListBucketVersions", "bucket", protocols=_OQ)
-LIST_OBJECTS = Call("s3", "ListObjectsV2", "s3:ListBucket", "bucket", ("KeyCount",), "ListBucketResult", protocols=_OQ)
+# made by the role that must be refused, which brings its own permissions
+LIST_OBJECTS = Call("s3", "ListObjectsV2", "s3:ListBucket", "bucket", ("KeyCount",), "ListBucketResult", protocols=())
 GET_OBJECT = Call("s3", "GetObject", "s3:GetObject", "object", ("Body",), protocols=_OQ)
 GET_OBJECT_VERSION = Call("s3", "GetObject", "s3:GetObjectVersion", "object", protocols=_OQ)
 DECRYPT = Call("kms", "Decrypt", "kms:Decrypt", "key", protocols=_OQ)

@@ -91,7 +91,8 @@ def qualification(earlier: Earlier | None, snapshot: Snapshot, parameters: RunPa
     ]
     passed = earlier.verdict == Verdict.PASS
     first = "" if passed else f"The installation qualification {earlier.record_id} did not pass: {earlier.verdict}. "
-    second = f"{len(changes)} conditions are otherwise now" if changes else "What it judged is unchanged since"
+    noun = "condition is" if len(changes) == 1 else "conditions are"
+    second = f"{len(changes)} {noun} otherwise now" if changes else "What it judged is unchanged since"
     return {"record": record, "unchanged": not changes, "sentence": f"{first}{second}.", "changes": changes}
 
 
