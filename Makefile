@@ -14,7 +14,7 @@ LOCK_OPTIONS := --group dev --universal --fork-strategy fewest --python-version 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(STAMP) ## qualify the embedded account and leave a complete record in outputs/
+demo: $(STAMP) ## qualify the embedded account and leave complete records in outputs/
 	@$(BIN)/trailkit demo
 
 lab: $(STAMP) ## open the notebooks in JupyterLab
@@ -31,6 +31,7 @@ lint: $(STAMP) ## check style, format, types and layers
 
 bench: $(STAMP) ## measure speed and memory
 	@$(BIN)/python tests/bench.py
+	@$(BIN)/python tests/bench_integrity.py
 
 schema: $(STAMP) ## write parameters/parameters.schema.json from the model
 	@$(BIN)/python -c 'from kit.canonical import pretty; from kit.parameters import json_schema; print(pretty(json_schema()))' \

@@ -93,15 +93,18 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Print the 
 
 @app.command()
 def demo(output: Output = Path("outputs")) -> None:
-    """Execute the installation qualification against the embedded account, and seal the record."""
-    _exit(_run_protocol("IQ", {"target": "sandbox", "execution": _DEMO}, output))
+    """Execute both qualifications against the embedded account, and seal a record of each."""
+    from kit.findings import roll_up
+
+    parameters = {"target": "sandbox", "execution": _DEMO}
+    _exit(roll_up([_run_protocol(name, parameters, output) for name in ("IQ", "OQ")]))
 
 
 _DEMO = {
     "executed_by": "Demonstration User",
     "system_id": "DEMO-CLOUDTRAIL",
     "environment": "sandbox",
-    "protocol_id": "IQ-DEMO",
+    "protocol_id": "VP-DEMO",
 }
 
 
@@ -149,6 +152,7 @@ def verify(record: Annotated[Path, typer.Argument(help="The folder of a record."
 def sandbox(
     fault: Annotated[list[str] | None, typer.Option("--fault", help="Spoil the account. Repeatable.")] = None,
     list_faults: Annotated[bool, typer.Option("--list-faults", help="List the faults, and end.")] = False,
+    hours: Annotated[int, typer.Option("--hours", min=0, max=8784, help="Deliver logs of so many hours.")] = 24,
 ) -> None:
     """Serve the embedded account until Ctrl-C, and print the endpoint and the parameters to use."""
     from kit.sandbox import server
@@ -161,12 +165,12 @@ def sandbox(
 
     import yaml
 
-    with server.Sandbox(fault or []) as account:
+    with server.Sandbox(fault or [], {"hours": hours} if hours else None) as account:
         try:
             typer.echo(f"# The sandbox answers at {account.endpoint} until Ctrl-C. In another shell:")
             for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
                 typer.echo(f"#   export {name}={account.environment[name]}")
-            typer.echo("#   trailkit run iq --parameters FILE     with a FILE of what follows")
+            typer.echo("#   trailkit run iq oq --parameters FILE  with a FILE of what follows")
             typer.echo(yaml.safe_dump(account.parameters, sort_keys=False))
             while account.running:
                 time.sleep(0.2)
@@ -195,7 +199,8 @@ def policy(
         told = RunParameters.load(load_file(parameters))
         if not isinstance(told.target, str):
             roles = {*told.target.role_arns.values(), *([told.target.role_arn] if told.target.role_arn else [])}
-            roles |= {told.expected.denied_role_arn} - {None} if "OQ" in named else set()
+            if "OQ" in named and told.expected.denied_role_arn:
+                roles.add(told.expected.denied_role_arn)
             narrowed = {"account_id": told.target.account_id, "assumed_roles": tuple(roles)}
         narrowed["reader_roles"] = told.expected.reader_role_arns or ()
         if trail := told.expected.trail_arn:

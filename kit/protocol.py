@@ -12,6 +12,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from kit.present.displays import Display
 from kit.record import results
 from kit.record.earlier import latest_record, qualification
 from kit.record.manifest import EVIDENCE, RUNS
+from kit.sections import Window
 from kit.snapshot import Reason, Snapshot, answers
 
 OUTPUT_VARIABLE = "TRAILKIT_OUTPUT"
@@ -91,7 +93,7 @@ class Run:
         self._snapshot: Snapshot | None = None
         self._credentials: Mapping[str, str] = {}
         if parameters.sandbox:
-            parameters, self._credentials = _open_sandbox(parameters)
+            parameters, self._credentials = _open_sandbox(parameters, delivers=of.id != INSTALLATION)
         self.parameters = parameters
         self.folder = outputs_folder() / RUNS / self.id
         self._store = EvidenceStore(self.folder / EVIDENCE)
@@ -261,17 +263,26 @@ class Run:
         return Display("signatures", {"roles": roles, "note": note})
 
 
-def _open_sandbox(parameters: RunParameters) -> tuple[RunParameters, Mapping[str, str]]:
-    """Start the embedded account and return the parameters that point to it; what was stated is kept."""
+def _open_sandbox(parameters: RunParameters, *, delivers: bool) -> tuple[RunParameters, Mapping[str, str]]:
+    """Start the embedded account and return the parameters that point to it; what was stated is kept.
+
+    Where the protocol judges what was delivered, the account has delivered for the whole window.
+    """
     from kit.sandbox.server import CREDENTIALS, Sandbox  # noqa: PLC0415 - only a demonstration needs it
 
-    sandbox = Sandbox()
+    sandbox = Sandbox(delivery=_delivered(parameters.window) if delivers else None)
     sandbox.start()
     atexit.register(sandbox.stop)
     told = parameters.to_json()
     given = {name: value for name, value in told["expected"].items() if value not in (None, [], {})}
     filled = told | {"target": sandbox.parameters["target"], "expected": sandbox.parameters["expected"] | given}
     return RunParameters.load(filled), CREDENTIALS
+
+
+def _delivered(window: Window) -> dict[str, Json]:
+    if window.start is None or window.end is None:
+        return {"hours": window.hours}
+    return {"hours": -((window.start - window.end) // timedelta(hours=1)), "until": timestamp(window.end)}
 
 
 def _size(path: Path) -> int:
