@@ -91,6 +91,7 @@ class _Area:
 
     account: str
     region: str
+    described: frozenset[Owner]
     builders: dict[ChainName, ChainBuilder]
     book: LogBook
     digests: list[_Found] = field(default_factory=list)
@@ -267,11 +268,12 @@ class _Collection:
                 self.owner,
                 *((each.name, each.home_region) for each in self.scope.others if _reaches(each, region)),
             ]
-            owners += [(f"any trail of {region}, which was not asked", region) for _ in self.scope.unasked[:1]]
+            owners += [(f"any trail of {other}, which was not asked", other) for other in self.scope.unasked[:1]]
             tallies = {owner: self.tallies.setdefault(owner, Tally()) for owner in owners}
             builders: dict[ChainName, ChainBuilder] = {}
             naming = partial(self._naming, account, region, builders)
-            self.areas[account, region] = _Area(account, region, builders, LogBook(self.scope.window, tallies, naming))
+            book = LogBook(self.scope.window, tallies, naming)
+            self.areas[account, region] = _Area(account, region, frozenset(owners), builders, book)
         return self.areas[account, region]
 
     def _naming(
@@ -282,8 +284,9 @@ class _Collection:
         until = minute + NAMED_WITHIN
         if builder is not None and builder.coverage.covers(minute, until):
             return Naming.DONE
-        covered = builder.last_end if builder and builder.last_end else self.scope.window[0]
-        return Naming.YOUNG if until > max(self.scope.settled, covered) else Naming.UNKNOWN
+        due = self.scope.now - self.scope.settling
+        covered = builder.last_end if builder and builder.last_end else due
+        return Naming.YOUNG if until > max(due, covered) else Naming.UNKNOWN
 
     def _take_digests(self, listed: Sequence[tuple[Place, _Area, Listing]]) -> int:
         found: list[tuple[_Area, Stored, DigestName]] = []
@@ -331,6 +334,10 @@ class _Collection:
         if owner == self.owner:
             self.digests.take(one.read, one.name.end.date())
             self.digests.problems.extend(history(one.stored, one.others, _hash_of(one)))
+        elif one.verified and not one.verified.sound and owner not in area.described:
+            # a digest of no trail that is there is CloudTrail's own only where CloudTrail signed it
+            wrong = "; ".join(problem.detail for problem in one.verified.problems)
+            self.digests.problems.add(Problem(Kind.PLANTED, one.stored.address, f"is of no trail, and {wrong}"))
         if one.verified is None:
             builder.unread(one.name, one.stored.bucket, one.stored.key, one.read.failure)
             return

@@ -1,7 +1,8 @@
-"""The child process: seed the account, apply the named faults, say where it answers, end when the parent does.
+"""The child process: seed the account, deliver, apply the named faults, say where it answers, end when the parent does.
 
-`python -m kit.sandbox [FAULT ...]` prints one JSON line, `{"endpoint": ..., "parameters": ...}`, and serves until its
-standard input ends. Each line of its input, a JSON list of faults, seeds the account anew, and one line says so.
+`python -m kit.sandbox` serves until its standard input ends. Each line of that is a JSON object, `{"faults": [...],
+"delivery": {...} or null}`, for which the account is seeded anew; each is answered by one JSON line, `{"endpoint": ...,
+"parameters": ...}` or `{"error": ..., "remedy": ...}`.
 """
 
 import json
@@ -11,6 +12,8 @@ import re
 import signal
 import sys
 import threading
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -20,13 +23,15 @@ from moto.moto_api._internal import mock_random
 
 from kit.errors import KitError
 from kit.sandbox import additions
-from kit.sandbox.account import REGION, seed
+from kit.sandbox.account import REGION, Account, seed
 from kit.sandbox.calls import Rules
+from kit.sandbox.delivery import Delivery, read_plan
 from kit.sandbox.faults import apply
+from kit.sandbox.objects import Store
 from kit.sandbox.wire import Endpoint, bind
 
 
-def main(names: list[str]) -> None:
+def main() -> None:
     """Serve a seeded and spoilt account; never returns, and ends the process when standard input ends."""
     # Ctrl-C reaches the whole foreground group, but it is the parent who decides: it stops us, or its pipe ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -38,23 +43,39 @@ def main(names: list[str]) -> None:
     url = f"http://127.0.0.1:{server.port}"
     client = _clients(url)
     while True:
+        order = json.loads(orders.get())
         try:
-            said = {"endpoint": url, "parameters": prepare(endpoint, client, names).parameters(url)}
+            account = prepare(endpoint, client, order["faults"], order["delivery"])
+            said = {"endpoint": url, "parameters": account.parameters(url)}
         except KitError as error:
             said = {"error": error.message, "remedy": error.remedy}
         sys.stdout.write(json.dumps(said) + "\n")
         sys.stdout.flush()
-        names = json.loads(orders.get())
 
 
-def prepare(endpoint: Endpoint, client: Any, names: list[str]) -> Any:
-    """Return a new account behind an endpoint, seeded and spoilt; every key has the same id at every start."""
+def prepare(endpoint: Endpoint, client: Any, names: Sequence[str], told: Mapping[str, Any] | None) -> Account:
+    """Return a new account behind an endpoint, seeded, delivered to and spoilt; keys have the same ids at every start.
+
+    Raises:
+        SandboxError: the faults don't go together, or this can't be delivered.
+    """
     endpoint.rules = Rules()
     additions.forget()
     # moto draws the ids of keys from this generator.
     mock_random.seed(11)
     account = seed(client, endpoint.rules, additions.expire_key)
+    if told is not None:
+        plan = read_plan(told, additions.ENABLED, datetime.now(UTC))
+        if plan.digest_regions != tuple(sorted(additions.ENABLED)):
+            endpoint.rules.regions = frozenset(plan.digest_regions)
+        account.delivery = Delivery(plan, Store(), account.key_arn)
+        account.delivery.put()
+        additions.show(account.delivery)
     apply(names, account)
+    if account.delivery is not None:
+        account.delivery.restore()
+        for other in account.delivery.others:
+            additions.show(other)
     endpoint.rules.armed = True
     return account
 
@@ -84,4 +105,4 @@ def _without_account(request: Any, **_: Any) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

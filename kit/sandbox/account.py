@@ -7,9 +7,12 @@ bucket policy for CloudTrail", "Security best practices in AWS CloudTrail".
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kit.sandbox.calls import Rules
+from kit.sandbox.calls import Call, Rules
+
+if TYPE_CHECKING:
+    from kit.sandbox.delivery import Delivery
 
 ACCOUNT_ID = "123456789012"
 REGION = "eu-west-1"
@@ -21,6 +24,9 @@ ACCESS_BUCKET = f"gxp-access-logs-{ACCOUNT_ID}"
 ALIAS = "alias/CloudTrailGxPKey"
 DESCRIPTION = "CloudTrail/GxP Annex 11 key"
 READER = f"arn:aws:iam::{ACCOUNT_ID}:role/GxPLogReader"
+DENIED_READER = f"arn:aws:iam::{ACCOUNT_ID}:role/GxPDeniedReader"
+"""A role that may list the log bucket and ask for objects, and may not use the key."""
+
 RETENTION_DAYS = 3650
 
 Clients = Callable[..., Any]
@@ -44,9 +50,12 @@ class Account:
     expire_key: Callable[[str], None]
     """Deletes a key for good, as the end of its waiting period does; the API has no call for that."""
     key_arn: str = ""
+    delivery: "Delivery | None" = None
+    """What CloudTrail has delivered; None where nothing has been."""
 
     def parameters(self, endpoint: str) -> dict[str, Any]:
         """Return the run parameters under which this account, as seeded, passes every test case."""
+        delivered = {"window": self.delivery.plan.window()} if self.delivery else {}
         return {
             "target": {"account_id": ACCOUNT_ID, "regions": "all", "endpoint_url": endpoint},
             "expected": {
@@ -55,7 +64,9 @@ class Account:
                 "key_alias": ALIAS,
                 "log_bucket": LOG_BUCKET,
                 "retention_days": RETENTION_DAYS,
+                "denied_role_arn": DENIED_READER,
             },
+            **delivered,
             "execution": {
                 "executed_by": "Sandbox Operator",
                 "system_id": "SANDBOX",
@@ -77,6 +88,11 @@ class Account:
         policy = json.loads(s3.get_bucket_policy(Bucket=LOG_BUCKET)["Policy"])
         policy["Statement"] = edit(policy["Statement"])
         s3.put_bucket_policy(Bucket=LOG_BUCKET, Policy=json.dumps(policy))
+
+
+def is_denied_reader(call: Call) -> bool:
+    """Tell a call by a session of the role that may list the logs and may not decrypt them."""
+    return call.caller.startswith(f"assumed-role/{DENIED_READER.rpartition('/')[2]}/")
 
 
 def seed(client: Clients, rules: Rules, expire_key: Callable[[str], None]) -> Account:

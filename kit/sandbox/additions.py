@@ -4,11 +4,13 @@ Three kinds, each a function per operation: `replaces` answers without asking mo
 on their way in (or answers), `corrects` changes moto's JSON on its way out. Faults add nothing here: they act on top.
 """
 
+import base64
+import hashlib
 import json
 import re
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from xml.sax.saxutils import escape
 
 from moto.cloudtrail.models import Trail, cloudtrail_backends
@@ -18,7 +20,11 @@ from moto.s3.models import FakeBucket, s3_backends
 from moto.s3control.models import s3control_backends
 
 from kit.sandbox.account import ACCOUNT_ID as ACCOUNT
+from kit.sandbox.account import DENIED_READER, READER
 from kit.sandbox.calls import CALLER, Answer, Call, Rules, error, json_answer, query_answer, xml_answer
+
+if TYPE_CHECKING:
+    from kit.sandbox.delivery import Delivery
 
 AGE = 30 * 86400.0
 """Seconds by which what was just seeded looks older: an account whose trail has been delivering for a month."""
@@ -42,6 +48,7 @@ OPT_IN = frozenset({
 })  # fmt: skip
 
 _YEAR = 365 * 86400.0
+_ROLES = (f"arn:aws:iam::{ACCOUNT}:role/{CALLER.split('/')[1]}", READER, DENIED_READER)
 _READING = re.compile(r"[a-z0-9]+:(get|list|describe|head|lookup)|kms:decrypt$|sts:assumerole$")
 
 Replacement = Callable[[Call, Rules], Answer]
@@ -52,6 +59,7 @@ REPLACED: dict[tuple[str, str], Replacement] = {}
 PREPARED: dict[tuple[str, str], Preparation] = {}
 CORRECTED: dict[tuple[str, str], Correction] = {}
 _payers: dict[str, str] = {}
+_delivered: "list[Delivery]" = []
 
 
 def _registers(table: dict[tuple[str, str], _Function]) -> Callable[..., Callable[[_Function], _Function]]:
@@ -80,6 +88,12 @@ def forget() -> None:
     for backends in (cloudtrail_backends, kms_backends, s3_backends, s3control_backends):
         backends[ACCOUNT].reset()
     _payers.clear()
+    _delivered.clear()
+
+
+def show(delivery: "Delivery") -> None:
+    """Let statuses and public keys be those of a delivery."""
+    _delivered.append(delivery)
 
 
 def without_nulls(value: dict[str, Any]) -> dict[str, Any]:
@@ -94,10 +108,38 @@ def without_nulls(value: dict[str, Any]) -> dict[str, Any]:
 def caller_identity(call: Call, _: Rules) -> Answer:
     """Name a role session; moto names an IAM user in an STS ARN, which no account has."""
     result = (
-        f"<Arn>arn:aws:sts::{ACCOUNT}:{CALLER}</Arn>"
-        f"<UserId>AROA3X7EXAMPLEREADER:{CALLER.rpartition('/')[2]}</UserId><Account>{ACCOUNT}</Account>"
+        f"<Arn>arn:aws:sts::{ACCOUNT}:{call.caller}</Arn>"
+        f"<UserId>{_role_id(call.caller)}</UserId><Account>{ACCOUNT}</Account>"
     )
     return query_answer(call, result)
+
+
+@replaces("sts", "AssumeRole")
+def assume_role(call: Call, rules: Rules) -> Answer:
+    """Give credentials that the sandbox knows again: whoever signs with them is a session of the role [AssumeRole]."""
+    role, session = str(call.parameters.get("RoleArn")), str(call.parameters.get("RoleSessionName"))
+    if role not in _ROLES:
+        who = f"User: arn:aws:sts::{ACCOUNT}:{call.caller} is not authorized to perform: sts:AssumeRole"
+        return error(call, 403, "AccessDenied", f"{who} on resource: {role}")
+    caller = f"assumed-role/{role.rpartition('/')[2]}/{session}"
+    access_key = f"ASIA{_short_hash(caller)}"
+    rules.sessions[access_key] = caller
+    until = _iso(time.time() + int(call.parameters.get("DurationSeconds", 3600)))
+    credentials = (
+        f"<AccessKeyId>{access_key}</AccessKeyId><SecretAccessKey>sandbox</SecretAccessKey>"
+        f"<SessionToken>sandbox</SessionToken><Expiration>{until}</Expiration>"
+    )
+    user = f"<AssumedRoleId>{_role_id(caller)}</AssumedRoleId><Arn>arn:aws:sts::{ACCOUNT}:{escape(caller)}</Arn>"
+    return query_answer(call, f"<Credentials>{credentials}</Credentials><AssumedRoleUser>{user}</AssumedRoleUser>")
+
+
+def _role_id(caller: str) -> str:
+    _, role, session = caller.split("/")
+    return f"AROA{_short_hash(role)}:{escape(session)}"
+
+
+def _short_hash(text: str) -> str:
+    return base64.b32encode(hashlib.sha256(text.encode()).digest())[:16].decode()
 
 
 @replaces("iam", "SimulatePrincipalPolicy")
@@ -124,9 +166,9 @@ def simulate(call: Call, rules: Rules) -> Answer:
 
 
 @replaces("ec2", "DescribeRegions")
-def describe_regions(call: Call, _: Rules) -> Answer:
+def describe_regions(call: Call, rules: Rules) -> Answer:
     """List enabled Regions only, unless `AllRegions`: moto lists every Region, those of other partitions too."""
-    status = dict.fromkeys(ENABLED, "opt-in-not-required")
+    status = dict.fromkeys(rules.regions or ENABLED, "opt-in-not-required")
     if str(call.parameters.get("AllRegions", "")).lower() == "true":
         status |= dict.fromkeys(OPT_IN, "not-opted-in")
     names = _members(call, "RegionName") or sorted(status)
@@ -164,9 +206,33 @@ def home_region(call: Call) -> str:
 
 
 @replaces("cloudtrail", "ListPublicKeys")
-def list_public_keys(_call: Call, _rules: Rules) -> Answer:
-    """List the keys that sign digests: none, for no digest has been delivered yet."""
-    return json_answer({"PublicKeyList": []})
+def list_public_keys(call: Call, _: Rules) -> Answer:
+    """List the keys of a Region that are valid within a time, now if none is given, one key a page [ListPublicKeys]."""
+    asked, now = call.parameters, time.time()
+    start, end = float(asked.get("StartTime") or now), float(asked.get("EndTime") or now)
+    if start > end:
+        return error(call, 400, "InvalidTimeRangeException", "The start time must be before the end time.")
+    keys = [
+        key
+        for delivery in _delivered[:1]
+        for key in delivery.public_keys.get(call.region, ())
+        if key.start.timestamp() <= end and key.end.timestamp() >= start
+    ]
+    token = str(asked.get("NextToken") or 0)
+    if not token.isdecimal() or int(token) > len(keys):
+        return error(call, 400, "InvalidTokenException", "The token is not valid.")
+    page = int(token)
+    listed = [
+        {
+            "Fingerprint": key.fingerprint,
+            "Value": base64.b64encode(key.value).decode(),
+            "ValidityStartTime": key.start.timestamp(),
+            "ValidityEndTime": key.end.timestamp(),
+        }
+        for key in keys[page : page + 1]
+    ]
+    more = {"NextToken": str(page + 1)} if page + 1 < len(keys) else {}
+    return json_answer({"PublicKeyList": listed, **more})
 
 
 @prepares("cloudtrail", "CreateTrail", "UpdateTrail")
@@ -226,9 +292,27 @@ def trail_status(call: Call, value: Any) -> dict[str, Any]:
         status["LatestDeliveryAttemptTime"] = status["LatestDeliveryAttemptSucceeded"] = _iso(delivered)
         if trail.log_validation:
             status["LatestDigestDeliveryTime"] = float(int(until // 3600 * 3600))
+        for delivery in _delivered:
+            if delivery.trail_arn == trail.arn:
+                status = _as_delivered(status, delivery, call.region)
     if "StopLoggingTime" in value:
         status["TimeLoggingStopped"] = _iso(value["StopLoggingTime"])
     return status
+
+
+def _as_delivered(status: dict[str, Any], delivery: "Delivery", region: str) -> dict[str, Any]:
+    """Tell the times of what was delivered in a Region: a status is that of one Region only [GetTrailStatus]."""
+    told = {name: member for name, member in status.items() if not name.startswith("Latest") or "Notif" in name}
+    told |= {"LatestDeliveryAttemptTime": "", "LatestDeliveryAttemptSucceeded": ""}
+    told["StartLoggingTime"] = delivery.plan.base.timestamp()
+    told["TimeLoggingStarted"] = _iso(told["StartLoggingTime"])
+    log, digest = delivery.latest(region)
+    if log:
+        told["LatestDeliveryTime"] = log.timestamp()
+        told["LatestDeliveryAttemptTime"] = told["LatestDeliveryAttemptSucceeded"] = _iso(log.timestamp())
+    if digest and "LatestDigestDeliveryTime" in status:
+        told["LatestDigestDeliveryTime"] = digest.timestamp()
+    return told
 
 
 def _is_custom(trail: Trail) -> bool:
@@ -388,7 +472,7 @@ def request_payment(call: Call, _: Rules) -> Answer:
         _payers[call.bucket] = "Requester" if b">Requester<" in call.body else "BucketOwner"
         return Answer(200, {}, b"")
     payer = f"<Payer>{_payers.get(call.bucket, 'BucketOwner')}</Payer>"
-    return xml_answer(_s3_document("RequestPaymentConfiguration", payer))
+    return xml_answer(s3_document("RequestPaymentConfiguration", payer))
 
 
 def mend_s3(call: Call, answer: Answer) -> Answer:
@@ -406,10 +490,11 @@ def mend_s3(call: Call, answer: Answer) -> Answer:
     applied = "ApplyServerSideEncryptionByDefault"
     by_default = f"<{applied}><SSEAlgorithm>AES256</SSEAlgorithm></{applied}>"
     rule = f"<Rule>{by_default}<BucketKeyEnabled>false</BucketKeyEnabled></Rule>"
-    return xml_answer(_s3_document("ServerSideEncryptionConfiguration", rule))
+    return xml_answer(s3_document("ServerSideEncryptionConfiguration", rule))
 
 
-def _s3_document(root: str, inner: str) -> str:
+def s3_document(root: str, inner: str) -> str:
+    """Return the text of an S3 answer: a root element in S3's namespace."""
     return f'<{root} xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{inner}</{root}>'
 
 

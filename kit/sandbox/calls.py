@@ -17,7 +17,14 @@ from xml.sax.saxutils import escape
 CALLER = "assumed-role/GxPEvidenceReader/sandbox"
 """What follows the account in the ARN of whoever calls the sandbox: a session of the role that collects evidence."""
 
-_SCOPE = re.compile(r"Credential=[^/]+/\d{8}/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
+_SCOPE = re.compile(r"Credential=(?P<key>[^/]+)/\d{8}/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
+_S3_OBJECT_SUBRESOURCES = {
+    "acl": "ObjectAcl",
+    "attributes": "ObjectAttributes",
+    "legal-hold": "ObjectLegalHold",
+    "retention": "ObjectRetention",
+    "tagging": "ObjectTagging",
+}
 _S3_SUBRESOURCES = {
     "acl": "BucketAcl",
     "encryption": "BucketEncryption",
@@ -42,12 +49,19 @@ _S3_ACTIONS = {
     "GetBucketLifecycleConfiguration": "GetLifecycleConfiguration",
     "GetObjectLockConfiguration": "GetBucketObjectLockConfiguration",
     "GetPublicAccessBlock": "GetBucketPublicAccessBlock",
+    "HeadObject": "GetObject",
+    "ListObjectVersions": "ListBucketVersions",
+    "ListObjects": "ListBucket",
+    "ListObjectsV2": "ListBucket",
 }
 
 
 @dataclass(frozen=True)
 class Call:
-    """One request: who is asked, for what, where, and with which parameters (JSON or form members, or S3's query)."""
+    """One request: who is asked, for what, where, and with which parameters (JSON or form members, or S3's query).
+
+    `access_key` is what signed it, and `caller` whose that is: what follows the account in the caller's ARN.
+    """
 
     service: str
     operation: str
@@ -55,6 +69,8 @@ class Call:
     parameters: Mapping[str, Any]
     path: str
     body: bytes = b""
+    access_key: str = ""
+    caller: str = CALLER
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     @property
@@ -68,6 +84,11 @@ class Call:
     def bucket(self) -> str:
         """The bucket of an S3 call, path-style."""
         return self.path.lstrip("/").partition("/")[0]
+
+    @property
+    def key(self) -> str:
+        """The object's key in an S3 call, empty where a bucket is asked."""
+        return self.path.lstrip("/").partition("/")[2]
 
 
 @dataclass
@@ -86,24 +107,36 @@ class Answer:
 Instead = Callable[[Call], Answer | None]
 """Answers a call in moto's place; `None` drops the connection without a byte."""
 
+When = Callable[[Call], bool]
+"""Tells the calls that a rule is for."""
+
 Rewrite = Callable[[Any], None]
 """Changes the JSON of a truthful answer in place."""
 
 
 @dataclass
 class Rules:
-    """What the faults do to the wire. Rules apply once `armed`, so that seeding never trips over them."""
+    """What the faults do to the wire. Rules apply once `armed`, so that seeding never trips over them.
+
+    `sessions` gives the callers of assumed roles by access key, and `regions` the enabled Regions where they are fewer
+    than those that every account has.
+    """
 
     armed: bool = False
     clock_skew: float = 0.0
     decisions: dict[str, str] = field(default_factory=dict)
     spared: frozenset[str] | None = None
-    _instead: list[tuple[str, str, str | None, Instead]] = field(default_factory=list)
+    regions: frozenset[str] | None = None
+    sessions: dict[str, str] = field(default_factory=dict)
+    denied_may_decrypt: bool = False
+    _instead: list[tuple[str, str, str | None, When | None, Instead]] = field(default_factory=list)
     _rewrites: list[tuple[str, str, Rewrite]] = field(default_factory=list)
 
-    def instead(self, service: str, operation: str, answer: Instead, region: str | None = None) -> None:
-        """Answer every call of an operation (`*`: of any) with `answer`, in one Region or in all of them."""
-        self._instead.append((service, operation, region, answer))
+    def instead(
+        self, service: str, operation: str, answer: Instead, region: str | None = None, when: When | None = None
+    ) -> None:
+        """Answer every call of an operation (`*`: of any) with `answer`, in one Region or in all, or those told."""
+        self._instead.append((service, operation, region, when, answer))
 
     def rewrite(self, service: str, operation: str, change: Rewrite) -> None:
         """Let `change` alter the JSON that an operation truthfully answers with."""
@@ -125,8 +158,9 @@ class Rules:
             return None
         if self.spared is not None and call.operation not in self.spared:
             return lambda _: None
-        for service, operation, region, answer in self._instead:
-            if service in ("*", call.service) and operation in ("*", call.operation) and region in (None, call.region):
+        for service, operation, region, when, answer in self._instead:
+            named = service in ("*", call.service) and operation in ("*", call.operation)
+            if named and region in (None, call.region) and (when is None or when(call)):
                 return answer
         return None
 
@@ -144,16 +178,16 @@ class Rules:
 def identify(method: str, path: str, query: str, headers: Mapping[str, str], body: bytes) -> Call:
     """Name the service, operation and Region of a signed request [Signature Version 4: the credential scope]."""
     scope = _SCOPE.search(headers.get("authorization", ""))
-    service, region = (scope["service"], scope["region"]) if scope else ("", "")
+    access_key, region, service = scope.groups() if scope else ("", "", "")
     if target := headers.get("x-amz-target", ""):
-        return Call(service, target.rpartition(".")[2], region, json.loads(body or b"{}"), path, body)
+        return Call(service, target.rpartition(".")[2], region, json.loads(body or b"{}"), path, body, access_key)
     if service == "s3":
         pairs = dict(parse_qsl(query, keep_blank_values=True))
         control = path.startswith("/v20180820/")
         operation = _control_operation(method, path) if control else _s3_operation(method, unquote(path), pairs)
-        return Call("s3control" if control else "s3", operation, region, pairs, unquote(path), body)
+        return Call("s3control" if control else "s3", operation, region, pairs, unquote(path), body, access_key)
     form = dict(parse_qsl(body.decode("utf-8", "replace") or query, keep_blank_values=True))
-    return Call(service, form.get("Action", ""), region, form, path, body)
+    return Call(service, form.get("Action", ""), region, form, path, body, access_key)
 
 
 def _control_operation(method: str, path: str) -> str:
@@ -163,10 +197,13 @@ def _control_operation(method: str, path: str) -> str:
 def _s3_operation(method: str, path: str, query: Mapping[str, str]) -> str:
     bucket, _, key = path.lstrip("/").partition("/")
     if key:
-        return {"HEAD": "HeadObject"}.get(method, f"{_S3_VERBS.get(method, method)}Object")
+        resource = next((named for name, named in _S3_OBJECT_SUBRESOURCES.items() if name in query), "Object")
+        return {"HEAD": "HeadObject"}.get(method, _S3_VERBS.get(method, method) + resource)
     for name, resource in _S3_SUBRESOURCES.items():
         if name in query:
             return _S3_VERBS.get(method, method) + resource
+    if method == "GET" and "versions" in query:
+        return "ListObjectVersions"
     if method == "GET":
         return ("ListObjectsV2" if "list-type" in query else "ListObjects") if bucket else "ListBuckets"
     return {"HEAD": "HeadBucket", "PUT": "CreateBucket", "DELETE": "DeleteBucket"}.get(method, method)
@@ -208,7 +245,7 @@ def error(call: Call, status: int, code: str, message: str) -> Answer:
 def denied(call: Call) -> Answer:
     """Refuse a call for want of an identity-based policy, in the words of the service [IAM: access denied errors]."""
     code = _DENIED.get(call.service, "AccessDenied")
-    caller = f"arn:aws:sts::123456789012:{CALLER}"
+    caller = f"arn:aws:sts::123456789012:{call.caller}"
     what = f"is not authorized to perform: {call.action} because no identity-based policy allows the"
     return error(call, 403, code, f"User: {caller} {what} {call.action} action")
 

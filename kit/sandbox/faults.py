@@ -1,4 +1,4 @@
-"""The catalogue of faults, in the order in which an account is read: trails, key, bucket, then bad answers."""
+"""The catalogue of faults, in the order in which an account is read: trails, key, bucket, bad answers, deliveries."""
 
 import difflib
 from collections.abc import Sequence
@@ -13,6 +13,8 @@ from kit.sandbox import spoilt_trails  # noqa: F401
 from kit.sandbox import spoilt_keys  # noqa: F401
 from kit.sandbox import spoilt_buckets  # noqa: F401
 from kit.sandbox import spoilt_answers  # noqa: F401
+from kit.sandbox import spoilt_deliveries  # noqa: F401
+from kit.sandbox import spoilt_reads  # noqa: F401
 # isort: on
 
 

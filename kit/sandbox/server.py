@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import IO, Any
 
@@ -44,15 +44,20 @@ class Sandbox:
 
     Attributes:
         faults: what is wrong with the account now, in the order applied.
+        delivery: what CloudTrail has delivered, or None: `{"hours": 24, "logs_per_hour": 2, "regions": [...], "until":
+            "2026-11-24T08:00:00Z", "folder": "...", "digest_regions": [...]}`, of which only `hours` is needed. Hours
+            are whole ones before `until` (now), and two more are delivered before them; `regions` are those with logs,
+            while every enabled Region, or those of `digest_regions`, has digests; `folder` holds genuine log files.
         endpoint: `http://127.0.0.1:PORT`, for boto3's `endpoint_url`; empty until started.
         parameters: the run parameters under which the compliant account passes; they don't follow the faults.
 
     Raises:
-        SandboxError: a fault is unknown, or (on entry) the account can't be started or spoilt so.
+        SandboxError: a fault is unknown, or (on entry) the account can't be started, delivered to or spoilt so.
     """
 
-    def __init__(self, faults: Sequence[str] = ()) -> None:
+    def __init__(self, faults: Sequence[str] = (), delivery: Mapping[str, Any] | None = None) -> None:
         self.faults = tuple(find_fault(name) for name in faults)
+        self.delivery = delivery
         self.endpoint = ""
         self.parameters: dict[str, Any] = {}
         self._process: subprocess.Popen[str] | None = None
@@ -79,11 +84,10 @@ class Sandbox:
 
     def start(self) -> None:
         """Start the child, and return once it is seeded, spoilt and answering."""
-        command = [sys.executable, "-m", "kit.sandbox", *(fault.name for fault in self.faults)]
         try:
             self._complaints = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
-            self._process = subprocess.Popen(  # noqa: S603  ours, and the faults are known by name
-                command,
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "kit.sandbox"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._complaints,
@@ -93,21 +97,18 @@ class Sandbox:
         except OSError as error:
             self.stop()
             raise SandboxError(f"the sandbox can't be started: {error}", _REMEDY) from error
-        self._await_ready(self._process)
+        self._order(self._process)
 
-    def reset(self, faults: Sequence[str] = ()) -> None:
-        """Seed the account anew, with other faults or none, at the same endpoint: quicker than another start.
+    def reset(self, faults: Sequence[str] = (), delivery: Mapping[str, Any] | None = None) -> None:
+        """Seed the account anew, with other faults and deliveries or none, at the same endpoint: quicker than a start.
 
         Nobody may be asking the sandbox meanwhile. When it fails, the sandbox is stopped.
         """
         self.faults = tuple(find_fault(name) for name in faults)
-        process = self._process
-        if process is None or process.stdin is None:
+        self.delivery = delivery
+        if self._process is None:
             raise SandboxError("the sandbox is not running", "start it before resetting it")
-        with contextlib.suppress(OSError):
-            process.stdin.write(json.dumps([fault.name for fault in self.faults]) + "\n")
-            process.stdin.flush()
-        self._await_ready(process)
+        self._order(self._process)
 
     def stop(self) -> None:
         """End the child and wait until it is gone; ending it again does nothing."""
@@ -124,6 +125,16 @@ class Sandbox:
                 process.kill()
                 process.wait()
         _close(complaints)
+
+    def _order(self, process: "subprocess.Popen[str]") -> None:
+        """Tell the child what the account is to be, and wait until it is."""
+        order = {"faults": [fault.name for fault in self.faults], "delivery": self.delivery}
+        # The child may have gone already: then it is its last words that say why.
+        with contextlib.suppress(OSError):
+            if process.stdin is not None:
+                process.stdin.write(json.dumps(order) + "\n")
+                process.stdin.flush()
+        self._await_ready(process)
 
     def _await_ready(self, process: "subprocess.Popen[str]") -> None:
         """Read the child's next line, and stop it unless that says that it is ready."""

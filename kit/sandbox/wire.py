@@ -17,8 +17,11 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.serving import BaseWSGIServer, DechunkedInput, WSGIRequestHandler, make_server
 from werkzeug.test import run_wsgi_app
 
-from kit.sandbox import additions
-from kit.sandbox.calls import Answer, Call, Rules, error, identify, s3_id, trace_headers
+from kit.sandbox import (
+    additions,
+    objects,  # noqa: F401  it adds to the additions
+)
+from kit.sandbox.calls import CALLER, Answer, Call, Rules, error, identify, s3_id, trace_headers
 
 SERVER = "trailkit-sandbox"
 """The `Server` header of every answer, so that recorded evidence of a demonstration says of itself that it is one."""
@@ -46,6 +49,7 @@ class Endpoint:
         headers = {name.replace("_", "-").lower(): str(member) for name, member in sent.items()}
         path, query = environ["REQUEST_URI"].partition("?")[0], environ["QUERY_STRING"]
         call = identify(environ["REQUEST_METHOD"], path, query, headers, body)
+        call = replace(call, caller=self.rules.sessions.get(call.access_key, CALLER))
         try:
             rule = self.rules.find(call)
             answer = rule(call) if rule else self.rules.rewritten(call, self._truthful(call, environ, body))
