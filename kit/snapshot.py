@@ -165,9 +165,10 @@ class Delivery:
     """What one trail delivered within a window, verified and reconciled as it was read.
 
     `settled` is up to when every digest must be there; `required` the accounts and Regions that must have them, and
-    `chains` those that do, of this trail alone. `digests` and `logs` count the objects of this trail. `unknown` says in
-    full sentences what could not be listed. `evidence` holds the ids of the ledgers, `keys` the answers that gave
-    CloudTrail's public keys; `example` is a log under a KMS key that was read.
+    `chains` those that do, of this trail alone; `newest_digest` is when S3 stored the newest. `digests` and `logs`
+    count the objects of this trail. `unknown` says in words what could not be listed, `unlisted` of which accounts and
+    Regions. `evidence` holds the ids of the ledgers, `keys` the answers that gave CloudTrail's public keys; `example`
+    is a log under a KMS key that was read.
     """
 
     trail: str
@@ -177,9 +178,11 @@ class Delivery:
     places: tuple[Place, ...]
     required: tuple[tuple[str, str], ...]
     chains: Mapping[tuple[str, str], Chain]
+    newest_digest: datetime | None
     digests: Tally
     logs: Tally
     unknown: tuple[str, ...]
+    unlisted: frozenset[tuple[str, str]]
     keys: tuple[Answer[Mapping[str, PublicKey]], ...]
     sample: Sample | None
     example: Read | None

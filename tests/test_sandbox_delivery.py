@@ -357,6 +357,16 @@ def test_genuine_logs_are_delivered_as_they_are_in_place_of_made_up_ones(view: V
         assert hashes[name]["hashValue"] == hashlib.sha256(gzip.decompress(body)).hexdigest()
 
 
+def test_genuine_logs_of_another_time_are_left_out(view: View) -> None:
+    if not GENUINE.is_dir():
+        pytest.skip("the folder of genuine log files is not there")
+    told = {"hours": 1, "until": "2023-07-10T12:00:00Z", "folder": str(GENUINE), "digest_regions": [REGION, OTHER]}
+    view.sandbox.reset(delivery=told)
+    minutes = {key.rsplit("_", 2)[1] for key in view.logs(OTHER)}
+    assert {"20230710T1145Z", "20230710T1150Z"} <= minutes
+    assert max(minutes) < "20230710T1200Z"
+
+
 # --- Public keys
 
 
@@ -565,6 +575,11 @@ def test_listing_may_start_after_a_key_that_is_not_there(small: Any) -> None:
     assert [entry["Key"] for entry in listed["Contents"]] == ["a/2", "c/1", "d"]
 
 
+def test_listing_may_start_among_keys_that_are_rolled_up(small: Any) -> None:
+    listed = small.list_objects_v2(Bucket=BUCKET, StartAfter="a/1", Delimiter="/")
+    assert [entry["Prefix"] for entry in listed["CommonPrefixes"]] == ["a/", "c/"]
+
+
 def test_a_deleted_object_is_not_found_and_its_marker_can_not_be_read(small: Any) -> None:
     assert _refusal(small.get_object, Bucket=BUCKET, Key="b")[:2] == (404, "NoSuchKey")
     (marker,) = small.list_object_versions(Bucket=BUCKET, Prefix="b")["DeleteMarkers"]
@@ -771,6 +786,7 @@ def test_backfills_are_a_chain_apart_and_say_when_they_were_made(view: View) -> 
     assert [parsed(digest)["previousDigestS3Object"] is None for digest in late] == [True, False]
     for digest in late:
         assert time_of(digest["Metadata"]["backfill-generation-timestamp"]) == digest["LastModified"]
+        assert digest["LastModified"] - time_of(parsed(digest)["digestEndTime"]) > 2 * HOUR
     told = [parsed(digest) for digest in digests.values()]
     assert [one["digestStartTime"] for one in told[1:]] == [one["digestEndTime"] for one in told[:-1]]
 

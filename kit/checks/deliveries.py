@@ -33,7 +33,9 @@ def each_delivery(
             return judgement.finding("")
         judgement.rest_on(delivery.evidence)
         if delivery.unknown:
-            judgement.doubt("folders of the log bucket", "listed whole", " ".join(told(delivery.unknown)))
+            first, *others = delivery.unknown
+            why = f"{first}{more(len(others))}."
+            judgement.doubt("folders of the log bucket", "listed whole", why, told(delivery.unknown))
         return of_delivery(trail, delivery, judgement)
 
     return each_trail(test_case, snapshot, parameters, of_trail)
@@ -42,21 +44,21 @@ def each_delivery(
 def told(sentences: Iterable[str]) -> list[str]:
     """Return the first sentences of many, and how many more there are."""
     every = list(sentences)
-    return every[:_TOLD] + ([f"{len(every) - _TOLD} more."] if len(every) > _TOLD else [])
+    return every[:_TOLD] + ([f"{len(every) - _TOLD} more"] if len(every) > _TOLD else [])
 
 
 def judge_problems(
-    judgement: Judgement, name: str, problems: Problems | Iterable[Problems], kinds: Iterable[Kind], what: str
+    judgement: Judgement, name: str, problems: Problems | Iterable[Problems], kinds: Iterable[Kind]
 ) -> None:
-    """Judge that there is no problem of these kinds; `what` is the object in the plural, as in `log files`."""
+    """Judge that there is no problem of these kinds."""
     several = [problems] if isinstance(problems, Problems) else list(problems)
     every, wanted = [one for each in several for one in each.of(*kinds)], tuple(kinds)
     count = sum(each.count(*wanted) for each in several)
     known = [one for one in every if one.known]
     if known:
-        judgement.expect(name, "none", _listed(every, count), met=False, otherwise=_sentence(known, count, what))
+        judgement.expect(name, "none", _listed(every, count), met=False, otherwise=_sentence(known, count))
     elif every:
-        judgement.doubt(name, "none", _sentence(every, count, what), _listed(every, count))
+        judgement.doubt(name, "none", _sentence(every, count), _listed(every, count))
     else:
         judgement.expect(name, "none", "none", otherwise="")
 
@@ -66,10 +68,13 @@ def _listed(problems: list[Problem], count: int) -> Json:
     return shown + ([{"more": count - len(shown)}] if count > len(shown) else [])
 
 
-def _sentence(problems: list[Problem], count: int, what: str) -> str:
-    first = problems[0]
-    more = f" and {count - 1} more {what}" if count > 1 else ""
-    return f"{first.object} {first.detail}{more}."
+def _sentence(problems: list[Problem], count: int) -> str:
+    return f"{problems[0].object} {problems[0].detail}{more(count - 1)}."
+
+
+def more(count: int) -> str:
+    """Return, as the end of a sentence, how many more things are like the one that it tells."""
+    return f"; and {count:,} more like it" if count else ""
 
 
 def encryption_kind(encryption: Encryption, found: Encrypted, trail: Trail, parameters: RunParameters) -> str:

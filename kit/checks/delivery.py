@@ -9,6 +9,7 @@ from kit.checks.deliveries import (
     describe_encryption,
     each_delivery,
     encryption_kind,
+    more,
     trail_key,
 )
 from kit.checks.reading import description, flag, said, unsaid
@@ -158,9 +159,8 @@ def _judge_encryption(
     elif kinds:
         judgement.expect(name, expected, kinds, met=True, otherwise="")
     if tally.unread:
-        first = next((problem for problem in tally.problems.of() if not problem.known), None)
-        why = f"{first.object} {first.detail}" if first else f"{tally.unread} {what} were not read"
-        judgement.doubt(f"{what} that were read", tally.objects, f"{why}.", tally.objects - tally.unread)
+        why = f"{tally.failure}{more(tally.unread - 1)}."
+        judgement.doubt(f"{what} that were read", tally.objects, why, tally.objects - tally.unread)
 
 
 def _observe_data_keys(judgement: Judgement, trail: Trail, delivery: Delivery) -> None:

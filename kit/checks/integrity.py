@@ -43,7 +43,7 @@ def oq_04(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
             ("restarts not accounted for", (Kind.RESTART,)),
             ("digests not judged", (Kind.UNREAD,)),
         ):
-            judge_problems(judgement, name, problems, kinds, "digests")
+            judge_problems(judgement, name, problems, kinds)
         judgement.observe("digests", {_place(area): chain.digests for area, chain in delivery.chains.items()})
         if accounted := [sentence for chain in chains for sentence in chain.accounted]:
             judgement.observe("restarts accounted for", accounted)
@@ -67,10 +67,10 @@ def oq_05(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
         else:
             judgement.observe("log files named", logs.named)
             judgement.observe("log files intact", logs.intact)
-        judge_problems(judgement, "log files missing", logs.problems, (Kind.DELETED,), "log files")
-        judge_problems(judgement, "log files changed", logs.problems, (Kind.HASH, Kind.CONTENT), "log files")
-        judge_problems(judgement, "log files elsewhere", logs.problems, (Kind.LOCATION,), "log files")
-        judge_problems(judgement, "log files not read", logs.problems, (Kind.UNREAD,), "log files")
+        judge_problems(judgement, "log files missing", logs.problems, (Kind.DELETED,))
+        judge_problems(judgement, "log files changed", logs.problems, (Kind.HASH, Kind.CONTENT))
+        judge_problems(judgement, "log files elsewhere", logs.problems, (Kind.LOCATION,))
+        judge_problems(judgement, "log files not read", logs.problems, (Kind.UNREAD,))
         _doubt_rejected(judgement, delivery)
         return judgement.finding(
             f"All {logs.named} log files that the digests of {trail.arn} name are there, and are untouched."
@@ -126,10 +126,15 @@ def _judge_coverage(judgement: Judgement, trail: Trail, delivery: Delivery, expe
     gaps, doubts = [], []
     for area in delivery.required:
         chain = delivery.chains.get(area)
-        if chain is None and area[0] != trail.account:
+        found = list(_gaps(chain, due))
+        if found and area in delivery.unlisted:
+            doubts.append(f"What {_place(area)} has of digests is not known.")
+        elif found and chain and chain.undecided:
+            doubts.append(f"{_place(area)} has {chain.undecided} digests that could not be judged.")
+        elif chain is None and area[0] != trail.account:
             doubts.append(f"{_place(area)} has no digest, and whether that Region is enabled there is not known.")
         else:
-            gaps += [{"where": _place(area)} | gap for gap in _gaps(chain, due)]
+            gaps += [{"where": _place(area)} | gap for gap in found]
     judgement.observe("gaps", gaps or "none")
     if gaps:
         first = gaps[0]
@@ -191,15 +196,19 @@ def _judge_latest(judgement: Judgement, trail: Trail, delivery: Delivery, parame
         return
     if told_at <= delivery.window[0]:
         return
-    newest = max((one.last for one in delivery.digests.encryption.values() if one.last), default=None)
     # of some Regions only, the newest may be those of the hour before
     near = _SAME if parameters.account.regions == "all" else _ONE_PERIOD
-    actual = _when(newest) if newest else "no digest was read"
+    expected, newest = f"in the bucket, of {_when(told_at)}", delivery.newest_digest
+    actual = _when(newest) if newest else "no digest"
     sentence = (
-        f"The trail's status tells of a digest delivered at {_when(told_at)}, and the newest in the bucket: {actual}."
+        f"The trail's status tells of a digest delivered at {_when(told_at)}; the newest in the bucket: {actual}."
     )
-    met = newest is not None and newest >= told_at - near
-    judgement.expect(name, f"in the bucket, of {_when(told_at)}", actual, met=met, otherwise=sentence)
+    if newest is not None and newest >= told_at - near:
+        judgement.expect(name, expected, actual, met=True, otherwise="")
+    elif delivery.unlisted:
+        judgement.doubt(name, expected, f"{sentence} Not every folder could be listed.", actual)
+    else:
+        judgement.expect(name, expected, actual, met=False, otherwise=sentence)
 
 
 def _pending(delivery: Delivery) -> dict[str, Json]:
@@ -232,7 +241,7 @@ def oq_07(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
             ("not attributed", Kind.UNATTRIBUTED),
             ("not read", Kind.UNREAD),
         ):
-            judge_problems(judgement, name, both, (kind,), "objects")
+            judge_problems(judgement, name, both, (kind,))
         _doubt_rejected(judgement, delivery)
         judgement.observe("log files named", delivery.logs.named)
         judgement.observe("log files too young to be named", delivery.logs.young)

@@ -120,9 +120,11 @@ class _Collection:
         self.areas: dict[tuple[str, str], _Area] = {}
         self.keys: dict[str, Future[Answer[Mapping[str, PublicKey]]]] = {}
         self.unknown: dict[str, None] = {}
+        self.unlisted: set[tuple[str, str]] = set()
         self.ahead: dict[Query, Listing] = {}
         self.sample: Sample | None = None
         self.read = self.wanted = self.bytes = 0
+        self.newest: datetime | None = None
         self.example: Read | None = None
 
     def run(self) -> Delivery:
@@ -251,6 +253,7 @@ class _Collection:
         """List, read, verify and reconcile the objects of some days; return how many there were."""
         listings = self._list([query for *_, query in folders])
         listed = [(place, area, kind, one) for (place, area, kind, _), one in zip(folders, listings, strict=True)]
+        self.unlisted |= {(area.account, area.region) for _, area, _, one in listed if one.failure}
         count = self._take_digests([(place, area, one) for place, area, kind, one in listed if kind == DIGESTS])
         if self.sample is None:
             self.sample = self._choose_sample()
@@ -305,9 +308,13 @@ class _Collection:
         older = self._read_older([stored for _, stored, _ in found])
         taken = []
         for area, stored, name in found:
+            own = (name.chain.trail, name.chain.home_region) == self.owner
             if stored.there:
+                self.newest = (
+                    max(self.newest or stored.versions[0].modified, stored.versions[0].modified) if own else self.newest
+                )
                 taken.append((area, _Found(stored, name, next(reads), others=older.get(stored.key, ()))))
-            elif (name.chain.trail, name.chain.home_region) == self.owner:
+            elif own:
                 detail = f"was deleted at {stored.versions[0].modified:%Y-%m-%d %H:%M:%S} UTC"
                 self.digests.problems.add(Problem(Kind.DELETED, stored.address, detail))
         self._verify(taken)
@@ -425,7 +432,7 @@ class _Collection:
         for listing in listings:
             if listing.failure:
                 where = address(listing.query.bucket, listing.query.prefix)
-                self.unknown[f"What lies in {where} is not known: {listing.failure}."] = None
+                self.unknown[f"What lies in {where} is not known: {listing.failure.rstrip('.')}"] = None
         return listings
 
     def _close(self, required: Sequence[tuple[str, str]]) -> Delivery:
@@ -445,9 +452,11 @@ class _Collection:
             places=tuple(self.places),
             required=tuple(required),
             chains=chains,
+            newest_digest=self.newest,
             digests=self.digests,
             logs=self.tallies[self.owner],
             unknown=tuple(self.unknown),
+            unlisted=frozenset(self.unlisted),
             keys=tuple(self.keys[region].result() for region in sorted(self.keys)),
             sample=self.sample,
             example=self.example,

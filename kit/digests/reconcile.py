@@ -64,13 +64,15 @@ Encryption = tuple[str, str]
 class Tally:
     """What was found of the objects of one trail: counts, sizes, encryption, age at delivery, and problems.
 
-    `days` counts by the day of the object's name; `lags` whole minutes from a log's newest event to its delivery.
+    `failure` says of the first object that was not read, why; `days` counts by the day of the object's name, `lags` by
+    whole minutes from a log's newest event to its delivery.
     """
 
     objects: int = 0
     named: int = 0
     intact: int = 0
     unread: int = 0
+    failure: str = ""
     young: int = 0
     stored: int = 0
     encryption: dict[Encryption, Encrypted] = field(default_factory=dict)
@@ -86,6 +88,7 @@ class Tally:
         counted = self.days.setdefault(day, Counter())
         if read.failure:
             self.unread += 1
+            self.failure = self.failure or f"{read.address} {read.failure}"
             counted[None] += 1
             return
         self.stored += read.stored
@@ -194,7 +197,7 @@ class LogBook:
             if named.newest is not None:
                 lag = stored.versions[0].modified - named.newest
                 tally.lags[max(int(lag.total_seconds() // 60), 0)] += 1
-        tally.problems.extend(history(stored, there.others, named.sha256))
+        tally.problems.extend(history(stored, there.others, read.sha256))
 
     def _settle_unnamed(self, there: _There, minute: datetime | None) -> None:
         stored = there.stored
@@ -245,7 +248,10 @@ def _original(there: _There, sha256: str) -> str:
 
 
 def history(stored: Stored, others: Iterable[Read], sha256: str) -> list[Problem]:
-    """Return what lies behind the newest version of an object and is not the same content: replaced, or deleted."""
+    """Return what lies behind the newest version of an object and is not the same content: replaced, or deleted.
+
+    `sha256` is the hash of the newest version's content; the same content again was delivered, or put back, once more.
+    """
     reads = {read.version: read for read in others}
     found = []
     for version in stored.versions[1:]:
@@ -256,10 +262,11 @@ def history(stored: Stored, others: Iterable[Read], sha256: str) -> list[Problem
             why = read.failure if read else "was not read"
             found.append(Problem(Kind.UNREAD, stored.address, f"has an older version {version.id} that {why}"))
             continue
-        elif read.sha256 == sha256:
-            continue  # the same content, delivered or put back once more
+        elif sha256 and read.sha256 == sha256:
+            continue
         else:
-            detail = f"had another content as version {version.id}, stored at {_when(version.modified)}"
+            when = _when(stored.versions[0].modified)
+            detail = f"was replaced at {when}: version {version.id}, of {_when(version.modified)}, has another content"
         found.append(Problem(Kind.REPLACED, stored.address, detail))
     return found
 

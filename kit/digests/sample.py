@@ -36,14 +36,22 @@ def choose_sample(digests: Sequence[tuple[RawDigest, Verified]], keys: Mapping[s
         if digest is None or not verified.sound or raw.name.backfill:
             run = []
             continue
-        follows = (
-            run
-            and digest.previous
-            and (digest.previous.bucket, digest.previous.key) == (run[-1][0].bucket, run[-1][0].key)
-        )
+        follows = run and _follows(verified, run[-1])
         run = [*run[-(_DIGESTS - 1) :], (raw, verified)] if follows else [(raw, verified)]
         # the last digest's logs may be too young to judge a planted one by
         logs = {log.sha256: log for _, one in run[:-1] if one.digest for log in one.digest.logs}
         if len(run) >= _FEWEST and len(logs) >= _LOGS:
             return Sample(tuple(raw for raw, _ in run), tuple(logs.values())[:_LOGS], keys, {})
     return None
+
+
+def _follows(verified: Verified, last: tuple[RawDigest, Verified]) -> bool:
+    """Return whether a digest names the one before it, with its hash and signature."""
+    previous = verified.digest.previous if verified.digest else None
+    raw, digest = last[0], last[1].digest
+    return (
+        previous is not None
+        and digest is not None
+        and (previous.bucket, previous.key) == (raw.bucket, raw.key)
+        and (previous.sha256, previous.signature) == (digest.sha256, digest.signature)
+    )

@@ -41,7 +41,7 @@ def coverage(snapshot: Snapshot) -> Display:
         for area in delivery.required:
             chain = delivery.chains.get(area)
             covered = Coverage(chain.covered if chain else ())
-            open_ = bool(delivery.unknown or (chain and chain.undecided))
+            open_ = area in delivery.unlisted or bool(chain and chain.undecided)
             rows[_label(snapshot, trail, area)] = [
                 _state(covered, max(hour, start), min(hour + _HOUR, end), delivery.settled, open_=open_)
                 for hour in hours

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from kit.errors import SandboxError
 from kit.sandbox.account import ACCOUNT_ID, LOG_BUCKET, REGION, TRAIL_ARN
-from kit.sandbox.digesting import Digest, Log, Period, PublicKey, SigningKey, iso, seal, signing_keys
+from kit.sandbox.digesting import Digest, Log, Period, PublicKey, SigningKey, iso, keys_of, seal, signing_keys
 
 if TYPE_CHECKING:
     from kit.sandbox.objects import Store
@@ -29,8 +29,6 @@ _BEFORE = 2
 """Hours delivered before those that were asked for, so that a window of these is covered from its very start."""
 _LATEST_OFFSET = 2100
 """Seconds into an hour by which every Region's period has ended: its digest is there before the next hour is over."""
-_KEYS = 3
-"""Signing keys of a Region: the one in use, the one to be used next, and one that is no longer valid."""
 
 _GENUINE = re.compile(r"\d{12}_CloudTrail_(?P<region>[a-z0-9-]+)_(?P<minute>\d{8}T\d{4}Z)_(?P<unique>\w+)\.json\.gz")
 
@@ -112,11 +110,7 @@ class Delivery:
         self.key_arn = key_arn
         self.trail_arn = trail_arn
         self.logs = _logs(plan, trail_arn, key_arn)
-        self.public_keys: dict[str, list[PublicKey]] = {}
-        self._signers: dict[str, Sequence[SigningKey]] = {}
-        for index, region in enumerate(plan.digest_regions):
-            self._signers[region] = signing_keys()[_KEYS * index : _KEYS * (index + 1)]
-            self.public_keys[region] = _listed(plan, self._signers[region])
+        self.public_keys = {region: _listed(plan, keys_of(region)) for region in plan.digest_regions}
         self.periods = {region: self._periods(region) for region in plan.digest_regions if digested}
         self.digests: dict[str, list[Digest]] = {}
         self.others: list[Delivery] = []
@@ -130,7 +124,7 @@ class Delivery:
     @property
     def next_signer(self) -> SigningKey:
         """The listed key that the home Region would sign with next."""
-        return self._signers[self.home][1]
+        return keys_of(self.home)[1]
 
     def put(self) -> None:
         """Put all logs and digests into the bucket, each as the only version of its object."""
@@ -167,11 +161,7 @@ class Delivery:
         """Return what another trail delivers into the same bucket, in the home Region only."""
         regions = (self.home,)
         plan = Plan(**{**vars(self.plan), "folder": None, "regions": regions, "digest_regions": regions})
-        other = Delivery(plan, self.store, self.key_arn, trail_arn=trail_arn, digested=digested)
-        for period in other.periods.get(self.home, ()):
-            # a Region's trails are signed for by the same key
-            period.signer = self._signers[self.home][0]
-        return other
+        return Delivery(plan, self.store, self.key_arn, trail_arn=trail_arn, digested=digested)
 
     def latest(self, region: str) -> tuple[datetime | None, datetime | None]:
         """Return when the newest log and the newest digest of a Region were delivered, None where none was."""
@@ -189,8 +179,7 @@ class Delivery:
             end += _HOUR
         while (modified := end + _lag(region, end)) <= self.plan.limit:
             named = logs[bisect_left(times, start) : bisect_left(times, end)]
-            signer = self._signers[region][0]
-            made.append(Period(start, end, modified, LOG_BUCKET, signer, named, starting=not made))
+            made.append(Period(start, end, modified, LOG_BUCKET, keys_of(region)[0], named, starting=not made))
             start, end = end, end + _HOUR
         return made
 

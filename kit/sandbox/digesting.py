@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 _EXPONENT = 65537
 _PAIRS = 6
+_KEYS = 3
+_regions: dict[str, int] = {}
 
 Forge = Callable[[dict[str, Any]], None]
 """Changes the members of a digest before it is signed."""
@@ -56,6 +58,12 @@ def signing_keys() -> tuple[SigningKey, ...]:
     made = [rsa.generate_private_key(_EXPONENT, 2048).private_numbers() for _ in range(_PAIRS)]
     primes = [prime for numbers in made for prime in (numbers.p, numbers.q)]
     return tuple(_key(p, q) for p, q in combinations(primes, 2))
+
+
+def keys_of(region: str) -> tuple[SigningKey, ...]:
+    """Return the keys of a Region, which no other has: the one in use, the next one, and one no longer valid."""
+    first = _KEYS * _regions.setdefault(region, len(_regions))
+    return signing_keys()[first : first + _KEYS]
 
 
 def _key(p: int, q: int) -> SigningKey:

@@ -51,12 +51,10 @@ class Store:
     def overwrite(
         self, bucket: str, key: str, body: bytes, *, modified: datetime, metadata: Mapping[str, str] | None = None
     ) -> None:
-        """Put an object over what is there, encrypted and described as that: in a versioned bucket it stays below."""
+        """Put an object over what is there, under the same KMS key: in a versioned bucket that stays below it."""
         held = _bucket(bucket)
-        last = held.keys[key]
-        if metadata is None:
-            metadata = _metadata(last)
-        new = _version(held, key, body, modified, metadata, last.kms_key_id or "", len(held.keys.getlist(key)))
+        kms_key = held.keys[key].kms_key_id or ""
+        new = _version(held, key, body, modified, metadata or {}, kms_key, len(held.keys.getlist(key)))
         held.keys.setlist(key, [*(held.keys.getlist(key) if held.is_versioned else ()), new])
 
     def delete(self, bucket: str, key: str, modified: datetime) -> None:
@@ -107,12 +105,6 @@ def _version(
     described = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     made.set_metadata(described | {f"x-amz-meta-{name}": value for name, value in metadata.items()})
     return made
-
-
-def _metadata(version: FakeKey) -> dict[str, str]:
-    told = {name.lower(): value for name, value in version.metadata.items()}
-    prefix = "x-amz-meta-"
-    return {name.removeprefix(prefix): value for name, value in told.items() if name.startswith(prefix)}
 
 
 def _find(bucket: str) -> FakeBucket | None:

@@ -4,10 +4,10 @@ from typing import Any
 
 from kit.sandbox.account import LOG_BUCKET, READER, TRAIL, TRAIL_ARN, Account
 from kit.sandbox.calls import Answer, Call, error, expired, json_answer, query_answer
-from kit.sandbox.fault import ALL, FOREIGN_ACCOUNT, fault
+from kit.sandbox.fault import ALL, EVERY_OQ, FOREIGN_ACCOUNT, fault
 
 
-@fault("deny-describe-regions", changes=("IQ-11",))
+@fault("deny-describe-regions", changes=(*("IQ-11",), *EVERY_OQ[1:]))
 def deny_describe_regions(account: Account) -> None:
     """Nobody may ask which Regions are enabled, so that nobody can say that all were asked."""
     account.rules.deny("ec2", "DescribeRegions")
@@ -19,7 +19,7 @@ def deny_describe_trails_one_region(account: Account) -> None:
     account.rules.deny("cloudtrail", "DescribeTrails", "us-west-2")
 
 
-@fault("deny-get-trail-status", changes=("IQ-03",))
+@fault("deny-get-trail-status", changes=("IQ-03", "OQ-01", "OQ-06"))
 def deny_get_trail_status(account: Account) -> None:
     """Whether trails are logging can't be read."""
     account.rules.deny("cloudtrail", "GetTrailStatus")
@@ -71,7 +71,7 @@ def throttle_kms(account: Account) -> None:
     account.rules.instead("kms", "GetKeyRotationStatus", throttled)
 
 
-@fault("garbage-200", changes=("IQ-03",))
+@fault("garbage-200", changes=("IQ-03", "OQ-01", "OQ-06"))
 def garbage_200(account: Account) -> None:
     """Something on the way answers GetTrailStatus with status 200 and a page of HTML."""
 
@@ -87,20 +87,20 @@ def empty_200(account: Account) -> None:
     account.rules.instead("kms", "GetKeyPolicy", lambda _: json_answer({}))
 
 
-@fault("endpoint-down-midway", changes=("IQ-03", "IQ-05", "IQ-06", "IQ-07", "IQ-09", "IQ-10", "IQ-11"))
+@fault("endpoint-down-midway", changes=(*("IQ-03", "IQ-05", "IQ-06", "IQ-07", "IQ-09", "IQ-10", "IQ-11"), *EVERY_OQ))
 def endpoint_down_midway(account: Account) -> None:
     """Once identity, Regions and trails are read, the endpoint accepts and drops every connection."""
     # Told by operation and not by a count: collectors ask concurrently, and the verdicts must not depend on luck.
     account.rules.drop_all_but("GetCallerIdentity", "DescribeRegions", "DescribeTrails")
 
 
-@fault("credentials-expired", changes=ALL)
+@fault("credentials-expired", changes=(*ALL, *EVERY_OQ))
 def credentials_expired(account: Account) -> None:
     """The session's credentials have expired: every call is refused, GetCallerIdentity too."""
     account.rules.instead("*", "*", expired)
 
 
-@fault("wrong-account", changes=ALL)
+@fault("wrong-account", changes=(*ALL, *EVERY_OQ))
 def wrong_account(account: Account) -> None:
     """The credentials belong to another account than the target, and that one has no trail."""
     account.client("cloudtrail").delete_trail(Name=TRAIL)

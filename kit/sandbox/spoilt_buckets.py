@@ -2,10 +2,10 @@
 
 from kit.sandbox import account as seeded
 from kit.sandbox.account import ACCOUNT_ID, LOG_BUCKET, TRAIL_ARN, Account
-from kit.sandbox.fault import fault, without_condition
+from kit.sandbox.fault import EVERY_OQ, fault, without_condition
 
 
-@fault("bucket-gone", changes=("IQ-05", "IQ-09", "IQ-10"))
+@fault("bucket-gone", changes=(*("IQ-05", "IQ-09", "IQ-10"), *EVERY_OQ[1:]))
 def bucket_gone(account: Account) -> None:
     """The trail's bucket does not exist, so that nobody can say in which Region it is."""
     account.client("s3").delete_bucket(Bucket=LOG_BUCKET)

@@ -184,7 +184,7 @@ def digest_deleted(_: Account, delivery: "Delivery") -> None:
     _delete_digests(delivery, lambda index: index == middle(delivery))
 
 
-@delivery_fault("digests-head-deleted", changes=_CHAIN)
+@delivery_fault("digests-head-deleted", changes=("OQ-06", "OQ-07"))
 def digests_head_deleted(_: Account, delivery: "Delivery") -> None:
     """The digests before the middle of the chain are deleted, up to its beginning."""
     _delete_digests(delivery, lambda index: index < middle(delivery))
@@ -196,7 +196,7 @@ def digests_tail_deleted(_: Account, delivery: "Delivery") -> None:
     _delete_digests(delivery, lambda index: index > middle(delivery))
 
 
-@delivery_fault("digests-all-deleted", changes=_CHAIN)
+@delivery_fault("digests-all-deleted", changes=("OQ-06", "OQ-07"))
 def digests_all_deleted(_: Account, delivery: "Delivery") -> None:
     """Every digest of the home Region is deleted."""
     _delete_digests(delivery, lambda _: True)

@@ -4,10 +4,10 @@ from typing import Any
 
 from kit.sandbox import account as seeded
 from kit.sandbox.account import ACCOUNT_ID, REGION, SECOND_REGION, TRAIL, TRAIL_ARN, Account
-from kit.sandbox.fault import ALL, fault
+from kit.sandbox.fault import ALL, EVERY_OQ, fault
 
 
-@fault("no-trail", changes=ALL[1:])
+@fault("no-trail", changes=(*ALL[1:], *EVERY_OQ))
 def no_trail(account: Account) -> None:
     """The account has no trail."""
     account.client("cloudtrail").delete_trail(Name=TRAIL)
@@ -63,7 +63,7 @@ def advanced_selectors_without_kms(account: Account) -> None:
     _select_advanced(account, {"Field": "eventSource", "NotEquals": ["kms.amazonaws.com"]})
 
 
-@fault("validation-off", changes=("IQ-08", "IQ-11"))
+@fault("validation-off", changes=("IQ-08", "IQ-11", "OQ-01", "OQ-06"))
 def validation_off(account: Account) -> None:
     """The trail makes no digests: log file validation is off."""
     account.client("cloudtrail").update_trail(Name=TRAIL, EnableLogFileValidation=False)
