@@ -12,6 +12,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -141,7 +142,10 @@ class Run:
         return self._collection(self._snapshot)
 
     def _collection(self, snapshot: Snapshot) -> Display:
-        silent = [answer for answer in answers(snapshot) if answer.absence and not answer.missing]
+        # that a role is refused what it must not read is no gap in what was collected
+        sent = (snapshot.refusal.assumed, snapshot.refusal.listed) if snapshot.refusal else ()
+        asked = [*answers(replace(snapshot, refusal=None)), *answers(sent)]
+        silent = [answer for answer in asked if answer.absence and not answer.missing]
         denied = sum(answer.absence is not None and answer.absence.reason is Reason.DENIED for answer in silent)
         caller = snapshot.caller.value
         index = self._store.folder / INDEX

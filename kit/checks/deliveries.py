@@ -12,6 +12,7 @@ from kit.snapshot import Delivery, Snapshot, Trail
 
 TRAIL_KEY, ACCEPTED_KEY, OTHER_KEY = "SSE-KMS, trail's key", "SSE-KMS, accepted key", "SSE-KMS, another key"
 SSE_S3, UNENCRYPTED, UNREAD = "SSE-S3", "not encrypted", "not read"
+NONE = "none found"
 _KMS = ("aws:kms", "aws:kms:dsse")
 _TOLD = 20
 
@@ -56,11 +57,11 @@ def judge_problems(
     count = sum(each.count(*wanted) for each in several)
     known = [one for one in every if one.known]
     if known:
-        judgement.expect(name, "none", _listed(every, count), met=False, otherwise=_sentence(known, count))
+        judgement.expect(name, NONE, _listed(every, count), met=False, otherwise=_sentence(known, count))
     elif every:
-        judgement.doubt(name, "none", _sentence(every, count), _listed(every, count))
+        judgement.doubt(name, NONE, _sentence(every, count), _listed(every, count))
     else:
-        judgement.expect(name, "none", "none", otherwise="")
+        judgement.expect(name, NONE, NONE, otherwise="")
 
 
 def _listed(problems: list[Problem], count: int) -> Json:

@@ -19,8 +19,6 @@ from kit.findings import Finding, Judgement
 from kit.parameters import RunParameters
 from kit.snapshot import Delivery, Snapshot, Trail
 
-_SHOWN = 72
-
 
 def oq_01(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
     """CloudTrail tells no error of delivering logs or digests, nor to CloudWatch Logs where that is configured, and its
@@ -55,10 +53,10 @@ def oq_01(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
 def _judge_error(judgement: Judgement, trail: Trail, name: str, member: str) -> None:
     judgement.rest_on(trail.status.evidence)
     if trail.status.value is None:
-        judgement.doubt(name, "none", unsaid(trail.status, name))
+        judgement.doubt(name, "no error", unsaid(trail.status, name))
         return
-    error = trail.status.value.get(member) or "none"
-    judgement.expect(name, "none", error, otherwise=f"The trail {trail.arn} tells a {name}: {error}.")
+    error = trail.status.value.get(member) or "no error"
+    judgement.expect(name, "no error", error, otherwise=f"The trail {trail.arn} tells a {name}: {error}.")
 
 
 def _judge_age(judgement: Judgement, trail: Trail, snapshot: Snapshot, name: str, member: str, minutes: int) -> None:
@@ -164,17 +162,12 @@ def _judge_encryption(
 
 
 def _observe_data_keys(judgement: Judgement, trail: Trail, delivery: Delivery) -> None:
-    """Report the key at work: how often CloudTrail asked for data keys for this trail, by hour or, of many, by day."""
-    hours = {
-        moment: count
-        for told, count in delivery.logs.data_keys.items()
-        for arn, _, moment in [told.rpartition(" ")]
-        if arn == trail.arn
-    }
-    by_day: dict[str, int] = {}
-    for moment, count in sorted(hours.items()):
-        at = moment if len(hours) <= _SHOWN else moment[:10]
-        by_day[at] = by_day.get(at, 0) + count
-    judgement.observe("data keys that CloudTrail asked for", by_day or "none found")
+    """Report the key at work: how often CloudTrail asked for data keys for this trail; a chart tells it by hour."""
+    asked = (told.rpartition(" ") for told in sorted(delivery.logs.data_keys))
+    hours = {hour: delivery.logs.data_keys[f"{arn} {hour}"] for arn, _, hour in asked if arn == trail.arn}
+    summed = (
+        {"calls": sum(hours.values()), "hours": len(hours), "first": min(hours), "last": max(hours)} if hours else 0
+    )
+    judgement.observe("data keys that CloudTrail asked for", summed)
     if delivery.logs.unsearched:
         judgement.observe("log files too long to be searched for that", delivery.logs.unsearched)

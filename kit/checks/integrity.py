@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from kit.canonical import Json
-from kit.checks.deliveries import each_delivery, judge_problems, told
+from kit.checks.deliveries import NONE, each_delivery, judge_problems, told
 from kit.checks.delivery import status_time
 from kit.digests.chain import RESTART, Chain, Coverage, Period
 from kit.digests.challenge import challenge
@@ -44,7 +44,7 @@ def oq_04(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
             ("digests not judged", (Kind.UNREAD,)),
         ):
             judge_problems(judgement, name, problems, kinds)
-        judgement.observe("digests", {_place(area): chain.digests for area, chain in delivery.chains.items()})
+        judgement.observe("digests", {"accounts and Regions": len(chains), "digests": count})
         if accounted := [sentence for chain in chains for sentence in chain.accounted]:
             judgement.observe("restarts accounted for", accounted)
         return judgement.finding(
@@ -135,7 +135,6 @@ def _judge_coverage(judgement: Judgement, trail: Trail, delivery: Delivery, expe
             doubts.append(f"{_place(area)} has no digest, and whether that Region is enabled there is not known.")
         else:
             gaps += [{"where": _place(area)} | gap for gap in found]
-    judgement.observe("gaps", gaps or "none")
     if gaps:
         first = gaps[0]
         more = f" {len(gaps) - 1} more." if len(gaps) > 1 else ""
@@ -181,7 +180,7 @@ def _judge_restarts(judgement: Judgement, trail: Trail, delivery: Delivery) -> N
         if one.kind == RESTART and start < one.at < end
     ]
     sentence = f"The chain of {trail.arn} begins anew within the window: {'; '.join(told(found))}."
-    judgement.expect("restarts within the window", "none", found or "none", met=not found, otherwise=sentence)
+    judgement.expect("restarts within the window", NONE, found or NONE, met=not found, otherwise=sentence)
 
 
 def _judge_latest(judgement: Judgement, trail: Trail, delivery: Delivery, parameters: RunParameters) -> None:
@@ -217,7 +216,7 @@ def _pending(delivery: Delivery) -> dict[str, Json]:
         chain = delivery.chains.get(area)
         last = max(delivery.settled, chain.last_end) if chain and chain.last_end else delivery.settled
         if last < end:
-            rest[_place(area)] = f"from {_when(max(last, delivery.window[0]))} to {_when(end)}"
+            rest[_place(area)] = f"from {_when(max(last, delivery.window[0]))}"
     return rest
 
 
