@@ -1,17 +1,13 @@
 """Each fault of the sandbox changes the verdict of exactly the test cases that it must, and of no other."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
+from fixtures.operational import collected, judged, verdicts
 
 from kit.catalogue import protocol
 from kit.collect import live_objects
-from kit.collect.gather import gather
-from kit.evidence import EvidenceStore
-from kit.findings import Verdict, roll_up
-from kit.parameters import RunParameters
+from kit.findings import Verdict
 from kit.sandbox.faults import list_faults
-from kit.sandbox.server import CREDENTIALS, Sandbox
+from kit.sandbox.server import Sandbox
 
 CASES = [*protocol("IQ").test_cases.values(), *protocol("OQ").test_cases.values()]
 SILENT = ("deny-", "throttle-", "drop-", "garbage-", "empty-", "endpoint-", "credentials-")
@@ -26,11 +22,7 @@ def impatient(monkeypatch):
 
 
 def judge(sandbox, folder):
-    parameters = RunParameters.load(sandbox.parameters)
-    with ThreadPoolExecutor(8) as executor:
-        snapshot = gather("OQ", parameters, EvidenceStore(folder), CREDENTIALS, executor, lambda *_, **__: None)
-    findings = {case.id: case.judge(snapshot, parameters) for case in CASES}
-    return {case_id: roll_up(finding.verdict for finding in found) for case_id, found in findings.items()}
+    return verdicts(judged(*collected(sandbox, folder), "IQ", "OQ"))
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kit.canonical import Json, canonical, sha256, sha256_file
@@ -19,13 +19,17 @@ _OF_THE_MOMENT = "IQ-01"
 
 @dataclass(frozen=True)
 class Earlier:
-    """A sealed record: its id and digest, when it was finished, its verdict, and its findings as JSON."""
+    """A sealed record: its id and digest, when it was finished, its verdict, and its findings as JSON.
+
+    `later` is the id of a later one that did not pass, where this is one that did.
+    """
 
     record_id: str
     digest: str
     finished: str
     verdict: str
     findings: tuple[Mapping[str, Json], ...]
+    later: str = ""
 
 
 def latest_record(outputs: Path, protocol_id: str, parameters: RunParameters) -> Earlier | None:
@@ -36,7 +40,10 @@ def latest_record(outputs: Path, protocol_id: str, parameters: RunParameters) ->
     """
     found = sorted(_records(outputs, protocol_id, parameters), key=lambda one: one.finished)
     passed = [one for one in found if one.verdict == Verdict.PASS]
-    return next(reversed(passed or found), None)
+    if not found:
+        return None
+    latest = (passed or found)[-1]
+    return replace(latest, later="" if latest is found[-1] else found[-1].record_id)
 
 
 def _records(outputs: Path, protocol_id: str, parameters: RunParameters) -> Iterator[Earlier]:
@@ -91,6 +98,7 @@ def qualification(earlier: Earlier | None, snapshot: Snapshot, parameters: RunPa
     ]
     passed = earlier.verdict == Verdict.PASS
     first = "" if passed else f"The installation qualification {earlier.record_id} did not pass: {earlier.verdict}. "
+    first += f"A later one, {earlier.later}, did not pass. " if earlier.later else ""
     noun = "condition is" if len(changes) == 1 else "conditions are"
     second = f"{len(changes)} {noun} otherwise now" if changes else "What it judged is unchanged since"
     return {"record": record, "unchanged": not changes, "sentence": f"{first}{second}.", "changes": changes}

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from kit.canonical import Json
 from kit.errors import RenderError
-from kit.evidence import INDEX, read_body, read_index
+from kit.evidence import INDEX, is_ledger, read_body, read_index
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,8 @@ def evidence_entries(folder: Path) -> tuple[EvidenceEntry, ...]:
     entries = []
     for entry in read_index(folder):
         try:
-            text = read_body(folder, entry).decode("utf-8") if entry.path else None
+            # a ledger is no text, and may be large
+            text = read_body(folder, entry).decode("utf-8") if entry.path and not is_ledger(entry) else None
         except UnicodeDecodeError:
             text = None
         made = EvidenceEntry(
@@ -109,13 +110,16 @@ def attach_folder(folder: Path) -> list[Attachment]:
     Raises:
         EvidenceError: the index can't be read.
     """
-    mimes = {".json": "application/json", ".xml": "application/xml", ".txt": "text/plain"}
+    mimes = {
+        ".json": "application/json", ".xml": "application/xml", ".txt": "text/plain", ".gz": "application/gzip",
+    }  # fmt: skip
     found = []
     if (folder / INDEX).is_file():
         found.append(Attachment(f"evidence/{INDEX}", folder / INDEX, "Index of the evidence", "application/jsonl"))
     for entry in read_index(folder):
         if entry.path:
             mime = mimes.get(PurePosixPath(entry.path).suffix, "application/octet-stream")
-            said = f"{entry.id}, {entry.service}:{entry.operation}: body of the response, as received"
+            what = "a line for each answer" if is_ledger(entry) else "body of the response, as received"
+            said = f"{entry.id}, {entry.service}:{entry.operation}: {what}"
             found.append(Attachment(f"evidence/{entry.path}", folder / entry.path, said, mime))
     return found
