@@ -396,15 +396,15 @@ class TestRun:
         options = {"cwd": tmp_path, "env": os.environ | {"TRAILKIT_TEST_MARK": mark}, "text": True}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         processes = [subprocess.Popen([TRAILKIT, "demo"], **options, **pipes) for _ in range(2)]
-        told = [process.communicate(timeout=120) for process in processes]
+        told = [process.communicate(timeout=240) for process in processes]
         assert [process.returncode for process in processes] == [0, 0]
         for out, err in told:
             assert err == ""
-            assert [line.split()[0] for line in out.splitlines()] == ["PASS", "record", "html", "pdf", "digest"]
+            assert [line.split()[0] for line in out.splitlines()] == ["PASS", "record", "html", "pdf", "digest"] * 2
         assert processes_marked(mark) == []
         assert [found.name for found in tmp_path.iterdir()] == ["outputs"]
         records = list((tmp_path / "outputs").iterdir())
-        assert len(records) == 2
+        assert sorted(record.name[:2] for record in records) == ["IQ", "IQ", "OQ", "OQ"]
         for record in records:
             assert {found.name for found in record.iterdir()} == PARTS
             assert list(verify(record))

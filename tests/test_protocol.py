@@ -219,7 +219,7 @@ class TestProgress:
         run.collect()
         run.step("IQ-01")
         lines = [json.loads(line) for line in (tmp_path / "progress").read_text().splitlines()]
-        assert lines[-1] == ["Test cases", 1, len(run.protocol.test_cases)]
+        assert lines[-1] == ["Test cases", 1, len(run.protocol.test_cases), 0]
         assert len(lines) > 1
 
 
