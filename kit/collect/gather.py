@@ -55,7 +55,12 @@ def gather_again(
         EvidenceError: the evidence does not hold what is asked, holds what was not asked for, or can't be read.
     """
     recorder, objects = Replayer(evidence), ReplayedObjects(evidence)
-    found = _gather(protocol_id, parameters, recorder, lambda _: nullcontext(objects), {}, executor, progress)
+
+    def opened(open_storage: Callable[[str], Storage | str]) -> AbstractContextManager[Objects]:
+        objects.open_storage = open_storage
+        return nullcontext(objects)
+
+    found = _gather(protocol_id, parameters, recorder, opened, {}, executor, progress)
     recorder.require_used()
     objects.require_used()
     return found

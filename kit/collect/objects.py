@@ -18,6 +18,7 @@ from kit.collect.ledger import read_ledger
 from kit.collect.listing import Page, read_page
 from kit.digests.objects import Listing, Query, Read, Stored, Version, Wanted
 from kit.errors import EvidenceError
+from kit.evidence import is_ledger, read_index
 
 Progress = Callable[[int, int], None]
 """Told how many more objects were done, and of how many bytes."""
@@ -47,11 +48,16 @@ class Objects(Protocol):
 class ReplayedObjects:
     """Answers from the ledgers of an evidence folder; what they don't hold is an error, and nothing reaches a network.
 
+    `open_storage` is asked once for each bucket, as a live run asks it, so that what it asks is asked again.
+
     Raises:
         EvidenceError: a ledger is damaged.
     """
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.open_storage: Callable[[str], object] = lambda _: None
+        self._opened: set[str] = set()
         self._pages: dict[str, Json] = {}
         for line in read_ledger(folder, LISTINGS):
             self._pages[_page_key(line["bucket"], line["parameters"])] = line
@@ -70,6 +76,7 @@ class ReplayedObjects:
         """Return what the record says of each object."""
         found = []
         for one in wanted:
+            self._open(one.bucket)
             key = (one.keep, one.bucket, one.key, one.version)
             if key not in self._lines:
                 raise _unrecorded(f"s3://{one.bucket}/{one.key}")
@@ -79,8 +86,9 @@ class ReplayedObjects:
         return found
 
     def close(self) -> dict[str, tuple[str, ...]]:
-        """Return nothing: a replay writes no ledger."""
-        return {}
+        """Return the evidence ids of the ledgers that were read."""
+        entries = read_index(self._folder)
+        return {name: tuple(one.id for one in entries if is_ledger(one, name)) for name in (LISTINGS, LOGS, KEPT)}
 
     def require_used(self) -> None:
         """Hold that every line was asked for.
@@ -94,7 +102,13 @@ class ReplayedObjects:
                 "the record holds more than this kit version asks; verify it with the version that made it",
             )
 
+    def _open(self, bucket: str) -> None:
+        if bucket not in self._opened:
+            self._opened.add(bucket)
+            self.open_storage(bucket)
+
     def _listing(self, query: Query) -> Listing:
+        self._open(query.bucket)
         pages: list[Page | str] = []
         asked: dict[str, str] | None = first_page(query)
         while asked is not None:
