@@ -65,12 +65,12 @@ def judge_problems(
 
 
 def _listed(problems: list[Problem], count: int) -> Json:
-    shown: list[Json] = [problem.to_json() for problem in problems[:_TOLD]]
-    return shown + ([{"more": count - len(shown)}] if count > len(shown) else [])
+    shown = [problem.sentence for problem in problems[:_TOLD]]
+    return shown + ([f"{count - len(shown)} more"] if count > len(shown) else [])
 
 
 def _sentence(problems: list[Problem], count: int) -> str:
-    return f"{problems[0].object} {problems[0].detail}{more(count - 1)}."
+    return f"{problems[0].sentence}{more(count - 1)}."
 
 
 def more(count: int) -> str:

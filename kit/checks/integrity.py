@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from kit.canonical import Json
-from kit.checks.deliveries import NONE, each_delivery, judge_problems, told
+from kit.checks.deliveries import NONE, each_delivery, judge_problems, more, told
 from kit.checks.delivery import status_time
 from kit.digests.chain import RESTART, Chain, Coverage, Period
 from kit.digests.challenge import challenge
@@ -134,29 +134,21 @@ def _judge_coverage(judgement: Judgement, trail: Trail, delivery: Delivery, expe
         elif chain is None and area[0] != trail.account:
             doubts.append(f"{_place(area)} has no digest, and whether that Region is enabled there is not known.")
         else:
-            gaps += [{"where": _place(area)} | gap for gap in found]
+            gaps += [f"{_place(area)}: {gap}" for gap in found]
     if gaps:
-        first = gaps[0]
-        more = f" {len(gaps) - 1} more." if len(gaps) > 1 else ""
-        sentence = f"{first['where']}: {first['what']} from {first['from']} to {first['to']}.{more}"
-        judgement.expect("window covered", expected, told_gaps(gaps), met=False, otherwise=sentence)
+        sentence = f"{gaps[0]}{more(len(gaps) - 1)}."
+        judgement.expect("window covered", expected, told(gaps), met=False, otherwise=sentence)
     elif doubts:
         judgement.doubt("window covered", expected, " ".join(told(doubts)))
     else:
         judgement.expect("window covered", expected, "without a gap", met=True, otherwise="")
 
 
-def told_gaps(gaps: list[dict[str, str]]) -> list[Json]:
-    """Return the first gaps of many, and how many more there are."""
-    shown: list[Json] = list(gaps[:50])
-    return shown + ([{"more": len(gaps) - 50}] if len(gaps) > 50 else [])
-
-
-def _gaps(chain: Chain | None, due: Period) -> Iterator[dict[str, str]]:
+def _gaps(chain: Chain | None, due: Period) -> Iterator[str]:
     """Yield what of a period a chain does not cover, each gap by name."""
     if chain is None or not chain.covered:
         what = "no digest was found" if chain is None or not chain.digests else "no digest can be trusted"
-        yield {"from": _when(due[0]), "to": _when(due[1]), "what": what}
+        yield f"{what} from {_when(due[0])} to {_when(due[1])}"
         return
     restarts = {one.at for one in chain.breaks if one.kind == RESTART}
     for start, end in Coverage(chain.covered).gaps(*due):
@@ -168,7 +160,7 @@ def _gaps(chain: Chain | None, due: Period) -> Iterator[dict[str, str]]:
             what = "the tail of the window is cut off"
         else:
             what = "a digest is missing or can't be trusted"
-        yield {"from": _when(start), "to": _when(end), "what": what}
+        yield f"{what}, from {_when(start)} to {_when(end)}"
 
 
 def _judge_restarts(judgement: Judgement, trail: Trail, delivery: Delivery) -> None:

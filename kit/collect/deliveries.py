@@ -30,7 +30,6 @@ _BEFORE = timedelta(hours=3)
 _DAYS = 4
 _BATCH = 20_000
 _CARRIED = timedelta(hours=12)
-_HOUR = timedelta(hours=1, minutes=5)
 _MOST_PLACES = 8
 _KINDS = (DIGESTS, LOG_FILES)
 
@@ -196,14 +195,15 @@ class _Collection:
     def _find_places(self, listing: Listing, area: tuple[str, str]) -> None:
         """Find where the trail delivered before its bucket or prefix changed within the window.
 
-        Where the oldest digest begins behind the start of the window, it names the one before it, wherever that lies.
+        The oldest digest names the one before it, wherever that lies. That is followed even where the oldest one covers
+        the start of the window: in another Region, whose hours begin at another minute, it may be the one before.
         """
         while len(self.places) < _MOST_PLACES:
             oldest = min(
                 ((name.end, stored.key) for stored, name in self._own(listing, self.places[-1]) if stored.there),
                 default=None,
             )
-            if oldest is None or oldest[0] <= self.scope.window[0] + _HOUR:
+            if oldest is None:
                 return
             place = self._place_before(oldest[1])
             if place is None or place in self.places:

@@ -4,8 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from kit.canonical import Json
-
 
 class Kind(StrEnum):
     """The kinds of problem, in the words of a record."""
@@ -42,9 +40,10 @@ class Problem:
         """Whether this is known to be wrong, and not only not known to be right."""
         return self.kind not in OPEN
 
-    def to_json(self) -> Json:
-        """Return the problem as a finding shows it."""
-        return {"object": self.object, "problem": self.kind.value, "detail": self.detail}
+    @property
+    def sentence(self) -> str:
+        """The problem as a sentence without its full stop."""
+        return f"{self.object} {self.detail}"
 
 
 MOST = 50
