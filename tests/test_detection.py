@@ -12,8 +12,13 @@ from kit.sandbox.server import Sandbox
 CASES = [*protocol("IQ").test_cases.values(), *protocol("OQ").test_cases.values()]
 SILENT = ("deny-", "throttle-", "drop-", "garbage-", "empty-", "endpoint-", "credentials-")
 """Faults that keep an answer away, and so may only make verdicts inconclusive."""
-REGIONS = ["eu-west-1", "us-east-1"]
-DELIVERY = {"hours": 4, "logs_per_hour": 2, "regions": REGIONS, "digest_regions": [*REGIONS, "eu-central-1", "us-west-2"]}
+REGIONS, FAR = ["eu-west-1", "us-east-1"], ["eu-central-1", "us-west-2"]
+DELIVERY = {
+    "hours": 4,
+    "logs_per_hour": 2,
+    "regions": REGIONS,
+    "digest_regions": [*REGIONS, "eu-central-1", "us-west-2"],
+}
 
 
 @pytest.fixture(autouse=True)
