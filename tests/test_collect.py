@@ -881,3 +881,24 @@ def test_a_profile_whose_role_is_denied_is_no_usable_credentials(stub, folder, c
     with pytest.raises(CredentialsError, match="OfTheProfile"):
         ask(readers, calls.DESCRIBE_KEY)
     assert [call.operation for call in server.asked] == ["AssumeRole"]
+
+
+@pytest.mark.parametrize(
+    ("bucket", "region", "url"),
+    [
+        ("my-logs", "eu-west-1", "https://my-logs.s3.eu-west-1.amazonaws.com"),
+        ("my.logs", "eu-west-1", "https://s3.eu-west-1.amazonaws.com/my.logs"),
+        ("my-logs", "us-gov-west-1", "https://my-logs.s3.us-gov-west-1.amazonaws.com"),
+        ("my-logs", "cn-north-1", "https://my-logs.s3.cn-north-1.amazonaws.com.cn"),
+    ],
+)
+def test_a_bucket_is_reached_in_its_own_region_past_any_redirect(bucket, region, url, folder):
+    readers = Readers(Recorder(EvidenceStore(folder)), credentials=CREDENTIALS)
+    storage = readers.storage(bucket, region, ACCOUNT_ID)
+    assert (storage.bucket.url, storage.bucket.region, storage.proxied) == (url, region, True)
+
+
+def test_a_bucket_behind_a_custom_endpoint_is_part_of_the_path(folder):
+    readers = Readers(Recorder(EvidenceStore(folder)), endpoint_url="http://127.0.0.1:1/s3/", credentials=CREDENTIALS)
+    storage = readers.storage("my-logs", REGION, ACCOUNT_ID)
+    assert (storage.bucket.url, storage.proxied) == ("http://127.0.0.1:1/s3/my-logs", False)

@@ -163,7 +163,9 @@ class Readers:
     def storage(self, bucket: str, region: str, account: str) -> Storage | str:
         """Return how a bucket is reached as the role that reads for its account, or in words why it can't be.
 
-        The address is the one that botocore itself would ask for this bucket, endpoint and machine.
+        The address is that of the bucket's own Region, which never redirects: the bucket before the host, but where its
+        name has dots (a certificate covers one label), or the endpoint is custom, behind it [S3 user guide: virtual
+        hosting of buckets].
 
         Raises:
             CredentialsError: no credentials can be found.
@@ -173,15 +175,16 @@ class Readers:
         if session.value is None:
             return session.why
         try:
-            client = self._client(session.value, reader, "s3", region)
-            presigned = client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "key"})
+            address = urlsplit(self._client(session.value, reader, "s3", region).meta.endpoint_url)
         except _NO_CREDENTIALS as error:
             raise _no_credentials(error) from error
         except BotoCoreError as error:
             return f"the bucket can't be addressed ({type(error).__name__})"
+        behind = self._endpoint_url or "." in bucket
+        place = f"{address.netloc}{address.path.rstrip('/')}/{bucket}" if behind else f"{bucket}.{address.netloc}"
         core = session.value._session  # noqa: SLF001 - boto3 has no other way to its configuration
         return Storage(
-            Bucket(presigned.partition("?")[0].removesuffix("/key"), region),
+            Bucket(f"{address.scheme}://{place}", region),
             session.value.get_credentials(),
             core.get_config_variable("ca_bundle") or get_cert_path(True),
             not _is_loopback(self._endpoint_url),
