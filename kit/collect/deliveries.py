@@ -185,40 +185,39 @@ class _Collection:
         self._find_places(probe, probed)
         return sorted(found)
 
-    def _probe(self, place: Place, area: tuple[str, str]) -> Query:
-        """Return what asks for the digests of one account and Region over the whole window."""
+    def _probe(self, place: Place, area: tuple[str, str], until: datetime | None = None) -> Query:
+        """Return what asks for the digests of one account and Region: over the whole window, or on until a time."""
         folder = place.folder(area[0], DIGESTS, area[1])
         start, end = self.scope.window
-        last = (end + AFTER).date() + timedelta(days=1)
+        last = (until or end + AFTER).date() + timedelta(days=1)
         return Query(place.bucket, folder, f"{folder}{start:%Y/%m/%d}/", f"{folder}{last:%Y/%m/%d}/")
 
     def _find_places(self, listing: Listing, area: tuple[str, str]) -> None:
-        """Find where the trail delivered before its bucket or prefix changed within the window.
+        """Find where the trail delivered before its bucket or prefix changed, within the window or since.
 
         The oldest digest names the one before it, wherever that lies. That is followed even where the oldest one covers
         the start of the window: in another Region, whose hours begin at another minute, it may be the one before.
         """
         while len(self.places) < _MOST_PLACES:
-            oldest = min(
-                ((name.end, stored.key) for stored, name in self._own(listing, self.places[-1]) if stored.there),
-                default=None,
-            )
+            place = self.places[-1]
+            oldest = self._oldest(listing, place)
             if oldest is None:
+                (listing,) = self._list([self._probe(place, area, self.scope.now)])
+                oldest = self._oldest(listing, place)
+            before = self._place_before(oldest) if oldest else None
+            if before is None or before in self.places:
                 return
-            place = self._place_before(oldest[1])
-            if place is None or place in self.places:
-                return
-            self.places.append(place)
-            (listing,) = self._list([self._probe(place, area)])
+            self.places.append(before)
+            (listing,) = self._list([self._probe(before, area)])
 
-    def _own(self, listing: Listing, place: Place) -> list[tuple[Stored, DigestName]]:
-        """Return the digests of the trail in a listing that end within the window or soon after it."""
+    def _oldest(self, listing: Listing, place: Place) -> str | None:
+        """Return the key of the trail's oldest digest in a listing that ends behind the start of the window."""
         found = []
         for stored in listing.objects:
             name = digest_name(place, stored.key)
-            if name and (name.chain.trail, name.chain.home_region) == self.owner and self._within(name):
-                found.append((stored, name))
-        return found
+            if stored.there and name and (name.chain.trail, name.chain.home_region) == self.owner:
+                found.append((name.end, stored.key))
+        return min((each for each in found if each[0] > self.scope.window[0]), default=(None, None))[1]
 
     def _place_before(self, key: str) -> Place | None:
         place = self.places[-1]
@@ -443,7 +442,7 @@ class _Collection:
         for (account, region), area in sorted(self.areas.items()):
             builder = area.builders.get(ChainName(account, region, *self.owner))
             if builder is not None:
-                chains[account, region] = builder.close(started)
+                chains[account, region] = builder.close(started, self.scope.window[1])
         return Delivery(
             trail=self.trail.arn,
             window=self.scope.window,

@@ -147,15 +147,17 @@ class ChainBuilder:
         """Take note of a digest that is there and could not be read, in its order, as `add`."""
         self.add(Verified(bucket, key, name, None, (Problem(Kind.UNREAD, address(bucket, key), why),)))
 
-    def close(self, started: datetime | None) -> Chain:
+    def close(self, started: datetime | None, until: datetime | None = None) -> Chain:
         """Return what the chain gave; `started` is when the trail says that it was last started, where it says it.
 
         A restart is accounted for where it is the one that the trail's status tells, or where backfills cover the time
-        before it.
+        before it. One at `until` or later is no problem: only the digests before that time are to hang together.
         """
         accounted = []
         breaks = list(self._breaks)
         for problem, gap in self._restarts:
+            if until is not None and gap[1] >= until:
+                continue
             if gap[0] < gap[1] and self.coverage.covers(*gap):
                 accounted.append(f"{problem.object} {problem.detail}; backfills cover the time before it")
                 breaks = [replace(one, kind=BACKFILLED) if one.at == gap[1] else one for one in breaks]
