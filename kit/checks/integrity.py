@@ -185,8 +185,10 @@ def _judge_latest(judgement: Judgement, trail: Trail, delivery: Delivery, parame
         why = trail.status.why or f"The answer to {trail.status.call} does not say when a digest was last delivered."
         judgement.doubt(name, "in the bucket", why)
         return
-    if told_at <= delivery.window[0]:
-        return
+    if told_at <= delivery.window[0] + (delivery.now - delivery.settled):
+        return  # it may be of the hours before the window, which are not read
+    # nor are those that were delivered long behind its end
+    told_at = min(told_at, delivery.window[1])
     # of some Regions only, the newest may be those of the hour before
     near = _SAME if parameters.account.regions == "all" else _ONE_PERIOD
     expected, newest = f"in the bucket, of {_when(told_at)}", delivery.newest_digest

@@ -57,10 +57,8 @@ def _judge_read(judgement: Judgement, key: str, refusal: Refusal) -> None:
         judgement.expect(name, expected, "let in", met=False, otherwise=sentence)
         return
     actual = f"{read.absence.code}: {read.absence.message}"
-    by_key = (
-        read.absence.reason is Reason.DENIED and _DECRYPT.search(read.absence.message) and key in read.absence.message
-    )
-    if by_key:
+    named = key and key in read.absence.message and _DECRYPT.search(read.absence.message)
+    if named and read.absence.reason is Reason.DENIED:
         judgement.expect(name, expected, actual, met=True, otherwise="")
     elif read.absence.reason is Reason.DENIED:
         judgement.doubt(

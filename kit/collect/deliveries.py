@@ -121,6 +121,7 @@ class _Collection:
         self.unknown: dict[str, None] = {}
         self.unlisted: set[tuple[str, str]] = set()
         self.ahead: dict[Query, Listing] = {}
+        self.digests_read: dict[Wanted, Read] = {}
         self.sample: Sample | None = None
         self.read = self.wanted = self.bytes = 0
         self.newest: datetime | None = None
@@ -182,8 +183,25 @@ class _Collection:
                 region = folder.removeprefix(query.prefix).rstrip("/")
                 if self.scope.regions is None or region in self.scope.regions:
                     found.add((account, region))
+        self._read_ahead(listing for query, listing in self.ahead.items() if f"/{DIGESTS}/" in query.prefix)
         self._find_places(probe, probed)
         return sorted(found)
+
+    def _read_ahead(self, listings: Iterable[Listing]) -> None:
+        """Read the digests that were listed ahead, all at once: one of them may tell of another place to look."""
+        wanted = [
+            Wanted(stored.bucket, stored.key, keep=True)
+            for listing in listings
+            for stored in listing.objects
+            if stored.there and (name := digest_name(self.places[0], stored.key)) and self._within(name)
+        ]
+        self.digests_read = dict(zip(wanted, self._read(wanted), strict=True))
+
+    def _read_digests(self, wanted: Sequence[Wanted]) -> list[Read]:
+        """Return what reading digests gave; those that were read ahead are not read again."""
+        missing = [one for one in wanted if one not in self.digests_read]
+        new = dict(zip(missing, self._read(missing), strict=True))
+        return [new.get(one) or self.digests_read[one] for one in wanted]
 
     def _probe(self, place: Place, area: tuple[str, str], until: datetime | None = None) -> Query:
         """Return what asks for the digests of one account and Region: over the whole window, or on until a time."""
@@ -222,7 +240,7 @@ class _Collection:
     def _place_before(self, key: str) -> Place | None:
         place = self.places[-1]
         name = digest_name(place, key)
-        (read,) = self._read([Wanted(place.bucket, key, keep=True)])
+        (read,) = self._read_digests([Wanted(place.bucket, key, keep=True)])
         if name is None or read.body is None:
             return None
         # only where to look: what lies there is verified like everything else
@@ -296,15 +314,16 @@ class _Collection:
             for stored in listing.objects:
                 name = digest_name(place, stored.key)
                 if name is None:
-                    if not stored.key.endswith("/"):
+                    if not stored.is_folder:
                         detail = "has no name that CloudTrail gives its digests"
                         self.digests.problems.add(Problem(Kind.PLANTED, stored.address, detail))
                 elif self._within(name):
                     found.append((area, stored, name))
         found.sort(key=lambda each: (each[0].account, each[0].region, each[2].end, each[2].backfill, each[1].key))
         there = [each for each in found if each[1].there]
-        reads = iter(self._read([Wanted(stored.bucket, stored.key, keep=True) for _, stored, _ in there]))
-        older = self._read_older([stored for _, stored, _ in found])
+        reads = iter(self._read_digests([Wanted(stored.bucket, stored.key, keep=True) for _, stored, _ in there]))
+        self.digests_read.clear()
+        older = self._read_older(stored for _, stored, _ in found)
         taken = []
         for area, stored, name in found:
             own = (name.chain.trail, name.chain.home_region) == self.owner
@@ -312,7 +331,7 @@ class _Collection:
                 self.newest = (
                     max(self.newest or stored.versions[0].modified, stored.versions[0].modified) if own else self.newest
                 )
-                taken.append((area, _Found(stored, name, next(reads), others=older.get(stored.key, ()))))
+                taken.append((area, _Found(stored, name, next(reads), others=older.get(stored.address, ()))))
             elif own:
                 detail = f"was deleted at {stored.versions[0].modified:%Y-%m-%d %H:%M:%S} UTC"
                 self.digests.problems.add(Problem(Kind.DELETED, stored.address, detail))
@@ -370,16 +389,16 @@ class _Collection:
             bodies = {(read.bucket, read.key): read.body for read in kept[: len(sampled)] if read.body is not None}
             self.sample = self.sample.filled(bodies)
         reads = iter(kept[len(sampled) :])
-        older = self._read_older([stored for _, stored, _, _, judged in found if judged])
+        older = self._read_older(stored for _, stored, _, _, judged in found if judged)
         for area, stored, name, wanted, _ in found:
             read = next(reads) if wanted else None
             if self.example is None and read and not read.failure and read.encryption.startswith("aws:kms"):
                 self.example = read
-            area.book.take(stored, name, read, older.get(stored.key, ()))
+            area.book.take(stored, name, read, older.get(stored.address, ()))
         return len(found)
 
     def _read_older(self, listed: Iterable[Stored]) -> dict[str, tuple[Read, ...]]:
-        """Return, by key, what reading the versions behind the newest gave; there are none in a sound bucket."""
+        """Return, by object, what reading the versions behind the newest gave; there are none in a sound bucket."""
         wanted = [
             Wanted(one.bucket, one.key, version.id)
             for one in listed
@@ -388,7 +407,7 @@ class _Collection:
         ]
         found: dict[str, tuple[Read, ...]] = {}
         for read in self._read(wanted):
-            found[read.key] = (*found.get(read.key, ()), read)
+            found[read.address] = (*found.get(read.address, ()), read)
         return found
 
     def _ask_keys(self, regions: Iterable[str]) -> None:

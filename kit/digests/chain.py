@@ -85,8 +85,7 @@ class Segment:
 class Chain:
     """What a chain gave. `rejected` counts the digests that were not sound, `undecided` those that could not be judged.
 
-    `covered` holds the periods of sound digests; `first` is what the oldest digest says of the one before it, with its
-    own start: None where there was no digest. `problems` tell breaks as well, but for those that are accounted for.
+    `covered` holds the periods of sound digests. `problems` tell breaks as well, but for those that are accounted for.
     """
 
     name: ChainName
@@ -117,7 +116,6 @@ class ChainBuilder:
         self.name = name
         self.coverage = Coverage()
         self.problems = Problems()
-        self.oldest: tuple[datetime, Previous | None] | None = None
         self.last_end: datetime | None = None
         self._last: dict[bool, _Last] = {}
         self._counts = {"digests": 0, "rejected": 0, "undecided": 0}
@@ -134,8 +132,6 @@ class ChainBuilder:
             self._link(verified, digest, self._last.get(backfill))
             self.coverage.add(digest.start, digest.end)
             self.last_end = max(digest.end, self.last_end or digest.end)
-            if self.oldest is None or digest.start < self.oldest[0]:
-                self.oldest = (digest.start, digest.previous)
         else:
             known = any(problem.known for problem in verified.problems)
             self._counts["rejected" if known else "undecided"] += 1

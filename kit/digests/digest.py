@@ -166,8 +166,9 @@ def _read(raw: RawDigest, told: Any, sha256: str) -> tuple[Digest, str, list[tup
         hashed = _text(item, "hashValue").lower()
         logs.append(NamedLog(_text(item, "s3Bucket"), _text(item, "s3Object"), hashed, newest))
     wrong = []
-    if (told["digestS3Bucket"], told["digestS3Object"]) != (raw.bucket, raw.key):
-        wrong.append((Kind.LOCATION, f"says that it is {_place(told, 'digest')}"))
+    place = _text(told, "digestS3Bucket"), _text(told, "digestS3Object")
+    if place != (raw.bucket, raw.key):
+        wrong.append((Kind.LOCATION, f"says that it is {address(*place)}"))
     for member, named in (("awsAccountId", raw.name.chain.account), ("digestEndTime", raw.name.end)):
         said = end if member == "digestEndTime" else _text(told, member)
         if said != named:
@@ -208,7 +209,8 @@ def _hold_signature(
             Kind.SIGNATURE,
             f"names the public key {fingerprint}, which CloudTrail does not list in {region} for that time",
         )
-    if not (key.start <= signed + SIGNED_WITHIN and signed <= key.end):
+    # differences, since a sum may lie beyond the calendar
+    if key.start - signed > SIGNED_WITHIN or signed > key.end:
         raise _Wrong(Kind.SIGNATURE, f"names the public key {fingerprint}, which did not sign at that time")
     public = _load(key.der)
     if public is None:
@@ -225,7 +227,8 @@ def _hold_signature(
 
 def _generated(raw: RawDigest) -> datetime:
     try:
-        return datetime.fromisoformat(raw.metadata[_GENERATED]).astimezone(UTC)
+        told = datetime.fromisoformat(raw.metadata[_GENERATED])
+        return told.replace(tzinfo=told.tzinfo or UTC).astimezone(UTC)
     except (KeyError, ValueError, OverflowError) as error:
         raise _Wrong(Kind.CONTENT, f"is a backfill, and its metadata hold no {_GENERATED}") from error
 
@@ -237,10 +240,6 @@ def _load(der: bytes) -> rsa.RSAPublicKey | None:
     except (ValueError, TypeError, UnsupportedAlgorithm):
         return None
     return key if isinstance(key, rsa.RSAPublicKey) else None
-
-
-def _place(told: Any, what: str) -> str:
-    return address(_text(told, f"{what}S3Bucket"), _text(told, f"{what}S3Object"))
 
 
 def _typed(value: Any, name: str, kind: type) -> Any:

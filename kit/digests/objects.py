@@ -30,6 +30,11 @@ class Stored:
         return not self.versions[0].deleted
 
     @property
+    def is_folder(self) -> bool:
+        """Whether this is what the S3 console makes to show a folder: its name ends with a slash, and it is empty."""
+        return self.key.endswith("/") and all(version.size == 0 for version in self.versions)
+
+    @property
     def address(self) -> str:
         """The object's name as `s3://bucket/key`."""
         return address(self.bucket, self.key)

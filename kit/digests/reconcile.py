@@ -202,8 +202,8 @@ class LogBook:
     def _settle_unnamed(self, there: _There, minute: datetime | None) -> None:
         stored = there.stored
         if there.name is None or minute is None:
-            if stored.key.endswith("/") and all(version.size == 0 for version in stored.versions):
-                return  # what the S3 console makes to show a folder
+            if stored.is_folder:
+                return
             self._tell_all(Problem(Kind.PLANTED, stored.address, "has no name that CloudTrail gives its logs"))
             return
         if not self._window[0] <= minute < self._window[1]:

@@ -93,7 +93,8 @@ def chain(snapshot: Snapshot) -> Display:
             window += [moment for start, end, _ in segments for moment in (start, end)]
             breaks[label] = [(each.at, each.kind) for each in found.breaks]
     if not window:
-        window = [snapshot.moment or datetime(2000, 1, 1, tzinfo=UTC)] * 2
+        moment = snapshot.moment or datetime(2000, 1, 1, tzinfo=UTC)
+        window = [moment - _HOUR, moment]
     return oq_charts.chain(rows, breaks, min(window), max(window))
 
 

@@ -1,0 +1,260 @@
+"""The verifier challenged: it catches every tamper, and one that is blind to a thing does not."""
+
+import gzip
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from fixtures.delivered import (
+    BASE,
+    BUCKET,
+    HOME,
+    HOUR,
+    OTHER_KEY,
+    Outcome,
+    Shape,
+    World,
+    delivered,
+    judge,
+    parameters,
+    snapshot_of,
+    trail_of,
+)
+
+from kit.checks.integrity import oq_09
+from kit.digests import chain, challenge, digest
+from kit.digests.content import Content, inflate
+from kit.digests.digest import Digest, NamedLog, RawDigest, Verified, verify_digest
+from kit.digests.names import Place, digest_name
+from kit.digests.problems import Kind, Problem, Problems
+from kit.digests.reconcile import LogBook, Naming
+from kit.digests.sample import Sample, choose_sample
+from kit.findings import Verdict
+
+SHAPE = Shape(hours=7)
+WINDOW = (BASE + HOUR, BASE + 5 * HOUR)
+WORLD = delivered(SHAPE)
+UNBELIEVED = Problem(Kind.SIGNATURE, "s3://b/k", "is not believed")
+
+
+def challenged(world: World = WORLD, shape: Shape = SHAPE) -> Outcome:
+    return judge(world, shape, WINDOW, cases=["OQ-09"])
+
+
+def sample_of(world: World = WORLD, shape: Shape = SHAPE) -> Sample:
+    sample = challenged(world, shape).delivery.sample
+    assert sample is not None
+    return sample
+
+
+def test_every_challenge_is_met() -> None:
+    done = challenge.challenge(sample_of())
+    assert [one.name for one in done if not one.caught] == []
+    assert len(done) == len({one.name for one in done}) == 21
+    assert done[0].found == ()
+
+
+@pytest.mark.parametrize("number", range(1, 21))
+def test_each_tamper_is_told_by_what_was_done(number: int) -> None:
+    one = challenge.challenge(sample_of())[number]
+    assert one.expected in one.found
+
+
+def test_sample_is_left_as_it_was() -> None:
+    sample = sample_of()
+    before = (sample.digests, dict(sample.bodies), dict(sample.keys))
+    challenge.challenge(sample)
+    assert (sample.digests, dict(sample.bodies), dict(sample.keys)) == before
+
+
+def test_pass_tells_what_was_challenged() -> None:
+    finding = challenged().findings["OQ-09"]
+    assert finding.verdict is Verdict.PASS
+    assert finding.message == "Each of 20 tampers was caught, and the untouched copy was not."
+    assert len(finding.observations["sample"]) == 5
+    assert finding.actual["a log planted"] == "planted found"
+
+
+def _sees_no(*kinds: Kind) -> Callable[[Problems, Any], None]:
+    """Return a way to take note of problems that lets some kinds by."""
+    add = Problems.add
+
+    def blind(self: Problems, problem: Any) -> None:
+        if problem.kind not in kinds:
+            add(self, problem)
+
+    return blind
+
+
+@pytest.mark.parametrize(
+    ("kind", "missed"),
+    [
+        (Kind.HASH, ["a byte of a log's text flipped", "two logs swapped"]),
+        (
+            Kind.CONTENT,
+            ["a byte of a log's gzip flipped", "bytes put behind a log", "a byte of a digest's gzip flipped"],
+        ),
+        (Kind.DELETED, ["a log dropped"]),
+        (Kind.PLANTED, ["a log planted"]),
+        (Kind.ALGORITHM, ["a weaker algorithm declared"]),
+        (
+            Kind.LINK,
+            ["a previous hash forged, and signed", "a previous signature forged, and signed", "a digest dropped"],
+        ),
+        (Kind.LOCATION, ["the time of a digest shifted", "two digests exchanged"]),
+        (
+            Kind.SIGNATURE,
+            ["the text of a digest changed", "a digit of a signature flipped", "a signature taken away",
+             "a digest signed anew by another key", "a digest that names a foreign key"],
+        ),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_blind_verifier_is_found_out(monkeypatch: pytest.MonkeyPatch, kind: Kind, missed: list[str]) -> None:
+    sample = sample_of()
+    monkeypatch.setattr(Problems, "add", _sees_no(kind))
+    assert [one.name for one in challenge.challenge(sample) if not one.caught] == missed
+
+
+def _signature_is_there(raw: RawDigest, *_: Any) -> None:
+    if "signature" not in raw.metadata:
+        raise digest._Wrong(Kind.SIGNATURE, "has no signature")
+
+
+def _all_sound(raw: RawDigest, keys: Any) -> Verified:
+    return replace(verify_digest(raw, keys), problems=())
+
+
+def _none_sound(raw: RawDigest, keys: Any) -> Verified:
+    return replace(verify_digest(raw, keys), problems=(UNBELIEVED,))
+
+
+def _hashes_alike(body: bytes, limit: int) -> Content:
+    return replace(inflate(body, limit), sha256="00" * 32)
+
+
+class _Young(LogBook):
+    """Takes every unnamed log for one that is yet to be named."""
+
+    def __init__(self, window: Any, tallies: Any, _: Any) -> None:
+        super().__init__(window, tallies, lambda *_: Naming.YOUNG)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "broken"),
+    [
+        pytest.param(digest, "_hold_signature", lambda *_: None, id="no signature is asked for"),
+        pytest.param(digest, "_hold_signature", _signature_is_there, id="any signature will do"),
+        pytest.param(chain, "_wrong_link", lambda *_: "", id="no link is held"),
+        pytest.param(chain.Coverage, "gaps", lambda *_: [], id="no gap is seen"),
+        pytest.param(LogBook, "_settle_unnamed", lambda *_: None, id="nothing planted is seen"),
+        pytest.param(LogBook, "_settle_named", lambda *_: None, id="no log is held"),
+        pytest.param(digest, "SIGNED_WITH", "SHA1withRSA", id="another algorithm is asked for"),
+        pytest.param(challenge, "inflate", _hashes_alike, id="every hash is the same"),
+        pytest.param(challenge, "verify_digest", _all_sound, id="every digest is sound"),
+        pytest.param(challenge, "verify_digest", _none_sound, id="no digest is sound"),
+        pytest.param(challenge, "LogBook", _Young, id="every log is too young"),
+    ],
+)
+def test_broken_verifier_does_not_pass(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, broken: Any) -> None:
+    delivery = challenged().delivery
+    monkeypatch.setattr(owner, name, broken)
+    (finding,) = oq_09(snapshot_of(trail_of(SHAPE), delivery), parameters())
+    assert finding.verdict is not Verdict.PASS
+    assert "did not catch it" in finding.message or "not sound" in finding.message
+
+
+# what is challenged
+
+
+def test_sample_with_a_spoilt_log_proves_nothing() -> None:
+    world = WORLD.copy()
+    world.change(next(iter(sample_of().bodies)), body=gzip.compress(b'{"Records": []}'))
+    finding = challenged(world).findings["OQ-09"]
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert "The copy that is challenged is not sound: hash." in finding.message
+
+
+def test_sample_whose_log_is_gone_proves_nothing() -> None:
+    world = WORLD.copy()
+    world.drop(next(iter(sample_of().bodies)))
+    finding = challenged(world).findings["OQ-09"]
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert "no three sound digests" in finding.message
+
+
+def test_encryption_is_not_what_is_challenged() -> None:
+    world = WORLD.copy()
+    world.change(next(iter(sample_of().bodies)), key=OTHER_KEY)
+    assert challenged(world).findings["OQ-09"].verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize(
+    ("shape", "passes"),
+    [
+        pytest.param(SHAPE, True, id="logs each hour"),
+        pytest.param(replace(SHAPE, pattern=(0, 0, 2)), True, id="two within an hour"),
+        pytest.param(replace(SHAPE, quiet=(HOME,)), True, id="in another Region only"),
+        pytest.param(replace(SHAPE, pattern=(0,)), False, id="no log"),
+        pytest.param(replace(SHAPE, restarts=((2, 0), (4, 0), (6, 0))), False, id="no three in a row"),
+        pytest.param(replace(SHAPE, moved=3), True, id="in two buckets"),
+        pytest.param(replace(SHAPE, rotated=3), True, id="by two keys"),
+        pytest.param(replace(SHAPE, prefix="a/b"), True, id="under a prefix"),
+        pytest.param(replace(SHAPE, backfilled=(2, 4, 6)), False, id="around a backfill"),
+    ],
+)
+def test_sample(shape: Shape, passes: bool) -> None:
+    finding = challenged(delivered(shape), shape).findings["OQ-09"]
+    assert finding.verdict is (Verdict.PASS if passes else Verdict.INCONCLUSIVE), finding.message
+
+
+KEYS = sample_of().keys
+
+
+def rows(world: World = WORLD, region: str = HOME) -> list[tuple[RawDigest, Verified]]:
+    made = []
+    for one in world.digests:
+        if one.region == region:
+            name, item = digest_name(Place(BUCKET), one.key), world.get((one.bucket, one.key))
+            assert name is not None
+            raw = RawDigest(one.bucket, one.key, name, item.body, item.metadata)
+            made.append((raw, verify_digest(raw, KEYS)))
+    return made
+
+
+def test_sample_is_three_or_four_digests_in_a_row_and_two_logs() -> None:
+    sample = choose_sample(rows(), {})
+    assert sample is not None
+    assert [raw.key for raw in sample.digests] == [raw.key for raw, _ in rows()[:3]]
+    assert len({log.sha256 for log in sample.wanted}) == 2
+
+
+def test_unsound_digest_is_in_no_sample() -> None:
+    spoilt = rows()
+    spoilt[1] = spoilt[1][0], replace(spoilt[1][1], problems=(UNBELIEVED,))
+    sample = choose_sample(spoilt, {})
+    assert sample is not None
+    assert sample.digests[0].key == spoilt[2][0].key
+
+
+def test_digest_that_does_not_follow_begins_another_row() -> None:
+    sample = choose_sample([row for number, row in enumerate(rows()) if number != 1], {})
+    assert sample is not None
+    assert sample.digests[0].key == rows()[2][0].key
+
+
+def test_logs_of_the_same_content_are_one() -> None:
+    # the links are held by what the digests say, which stays as it was
+    empty = hashlib.sha256(b"{}").hexdigest()
+
+    def alike(one: Digest) -> Digest:
+        return replace(one, logs=tuple(NamedLog(log.bucket, log.key, empty) for log in one.logs))
+
+    same = [(raw, replace(one, digest=alike(one.digest))) for raw, one in rows() if one.digest]
+    assert choose_sample(same, {}) is None
+
+
+def test_nothing_to_choose_from() -> None:
+    assert choose_sample([], {}) is None
