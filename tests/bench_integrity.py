@@ -42,9 +42,10 @@ def ours() -> Verify:
     from kit.checks.delivery import oq_02, oq_03
     from kit.checks.integrity import oq_04, oq_05, oq_06, oq_07
     from kit.collect.account import collect_trails
-    from kit.collect.deliveries import DeliveryScope, collect_delivery
+    from kit.collect.deliveries import collect_delivery
     from kit.collect.keys import collect_metadata
     from kit.collect.live_objects import LiveObjects
+    from kit.collect.places import DeliveryScope
     from kit.collect.readers import Readers
     from kit.collect.trails import collect_status
     from kit.evidence import EvidenceStore

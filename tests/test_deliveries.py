@@ -3,6 +3,7 @@
 import gzip
 import re
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -308,34 +309,95 @@ def _clean(draw: st.DrawFn) -> tuple[list[Shape], tuple[datetime, datetime], dat
     return shapes, (start, end), end if upto_now else later(shape)
 
 
-@settings(max_examples=500, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
-@given(_clean(), st.sampled_from([2, 4]))
-def test_every_clean_world_passes(clean: tuple[list[Shape], tuple[datetime, datetime], datetime], days: int) -> None:
+def _delivered(clean: tuple[list[Shape], tuple[datetime, datetime], datetime]) -> tuple[World, list[Any]]:
+    """Return a world in which something is settled, and the judged trail's own digests that the window settles."""
     (shape, *others), window, now = clean
     world = delivered(shape, *others, now=now)
     own = [one for one in world.digests if f"_{shape.trail}_" in one.key]
-    within = [one for one in own if one.end > window[0] and one.start < window[1]]
-    assume(min(window[1], now - 2 * HOUR) > window[0])
-    assume(any(log.minute >= window[0] for one in within for log in one.logs))
     # where a trail delivered before is told by its first digest in the new bucket
     assume(shape.moved is None or any((one.bucket, one.region) == (BUCKET, shape.home) for one in own))
+    due = min(window[1], now - 2 * HOUR)
+    assume(due > window[0])
+    return world, [one for one in own if one.end > window[0] and one.start < due]
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@given(_clean(), st.sampled_from([2, 4]))
+def test_every_clean_world_passes(clean: tuple[list[Shape], tuple[datetime, datetime], datetime], days: int) -> None:
+    world, own = _delivered(clean)
+    (shape, *others), window, now = clean
+    assume(any(log.minute >= window[0] for one in own for log in one.logs))
     with batches(days):
         scope = {"others": tuple(trail_of(other) for other in others)}
         outcome = judge(world, shape, window, now, scope=scope)
     assert outcome.open == {}
 
 
+def _dropped(world: World, place: Place) -> None:
+    world.drop(place)
+
+
+def _other_content(world: World, place: Place) -> None:
+    world.change(place, body=gzip.compress((content(world.get(place).body) or b"").replace(b"0", b"1", 1), mtime=0))
+
+
+def _no_checksum(world: World, place: Place) -> None:
+    world.change(place, body=world.get(place).body[:-8] + bytes(8))
+
+
+def _not_encrypted(world: World, place: Place) -> None:
+    world.change(place, algorithm="", key="")
+
+
+def _marked_deleted(world: World, place: Place) -> None:
+    world.put(place, Item(b"", BASE, version="v2", deleted=True), world.get(place))
+
+
+def _overwritten(world: World, place: Place) -> None:
+    world.put(place, replace(world.get(place), version="v2"), Item(b"", BASE, version="v1"))
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@given(
+    _clean(),
+    st.sampled_from([2, 4]),
+    st.data(),
+    st.sampled_from([_dropped, _other_content, _no_checksum, _not_encrypted, _marked_deleted, _overwritten]),
+)
+def test_no_spoilt_world_passes(
+    clean: tuple[list[Shape], tuple[datetime, datetime], datetime],
+    days: int,
+    data: st.DataObject,
+    spoil: Callable[[World, Place], None],
+) -> None:
+    world, settled = _delivered(clean)
+    (shape, *others), window, now = clean
+    place = data.draw(
+        st.sampled_from(
+            [(one.bucket, one.key) for one in settled] + [(log.bucket, log.key) for one in settled for log in one.logs]
+        )
+    )
+    spoil(world, place)
+    with batches(days):
+        scope = {"others": tuple(trail_of(other) for other in others)}
+        outcome = judge(world, shape, window, now, scope=scope)
+    assert outcome.verdict is FAIL, outcome.open
+    # a digest that is gone is named by the one behind it, where there is one to be held against it
+    assert outcome.names(place) or spoil is _dropped
+
+
 def test_a_window_of_weeks_is_collected_batch_by_batch() -> None:
-    """400 days are MAX_HOURS; 40 show the same, in six batches."""
-    shape = Shape(hours=24 * 40, pattern=(1, 0, 0, 0, 0, 0), regions=(HOME,), offsets=(17,), lag=20)
-    world = delivered(shape)
+    """Logs of the last hour of a day, and of its last minute, are named by digests of the next day, and next batch."""
+    shape = Shape(hours=24 * 40, pattern=(1, 0, 0, 1, 1, 0), regions=(HOME,), offsets=(17,), lag=20)
+    world, window = delivered(shape), (BASE + HOUR, BASE + (24 * 40 - 3) * HOUR)
     objects = FakeObjects(world)
     with batches(4):
-        outcome = judge(world, shape, (BASE + HOUR, BASE + (24 * 40 - 3) * HOUR), objects=objects)
+        outcome = judge(world, shape, window, objects=objects)
     assert outcome.open == {}
-    assert outcome.delivery.logs.intact == 24 * 40 // 6
-    for place in {(one.bucket, one.key) for one in objects.read if not one.keep}:
-        assert sum((one.bucket, one.key) == place for one in objects.read) == 1, "each log is read once"
+    digests = [one for one in world.digests if window[0] < one.end <= window[1] + 2 * HOUR]
+    assert outcome.delivery.logs.intact == sum(len(one.logs) for one in digests)
+    assert any(f"{log.minute:%H%M}" == "2359" for one in digests for log in one.logs)
+    assert max(Counter((one.bucket, one.key) for one in objects.read if not one.keep).values()) == 1
 
 
 # what is broken is told by its name

@@ -11,15 +11,17 @@ from functools import partial
 
 from kit.canonical import Json
 from kit.collect.account import Progress
+from kit.collect.bulk import Bulk
 from kit.collect.calls import LIST_PUBLIC_KEYS
 from kit.collect.objects import Objects
+from kit.collect.places import DeliveryScope, Places
 from kit.collect.readers import Readers
 from kit.digests.chain import ChainBuilder
 from kit.digests.digest import PublicKey, RawDigest, Verified, verify_digest
-from kit.digests.names import DIGESTS, ChainName, DigestName, Place, digest_name, log_name, place_of_digest
+from kit.digests.names import DIGESTS, ChainName, DigestName, Place, digest_name, log_name
 from kit.digests.names import LOGS as LOG_FILES
 from kit.digests.objects import Listing, Query, Read, Stored, Wanted
-from kit.digests.problems import Kind, Problem, address
+from kit.digests.problems import Kind, Problem
 from kit.digests.reconcile import NAMED_WITHIN, LogBook, Naming, Owner, Tally, history
 from kit.digests.sample import Sample, choose_sample
 from kit.snapshot import Answer, Delivery, Trail
@@ -32,29 +34,6 @@ _BATCH = 20_000
 _CARRIED = timedelta(hours=12)
 _MOST_PLACES = 8
 _KINDS = (DIGESTS, LOG_FILES)
-
-
-@dataclass(frozen=True)
-class DeliveryScope:
-    """What to collect of a trail: the window, when it is looked at, and how long digests may take to come.
-
-    `regions` None means all that are enabled; `others` are the trails that deliver into the same account and Region.
-    """
-
-    window: tuple[datetime, datetime]
-    now: datetime
-    settling: timedelta
-    enabled: tuple[str, ...]
-    regions: tuple[str, ...] | None = None
-    organization: str = ""
-    accounts: tuple[str, ...] = ()
-    others: tuple[Trail, ...] = ()
-    unasked: tuple[str, ...] = ()
-
-    @property
-    def settled(self) -> datetime:
-        """Up to when every digest must be there by now."""
-        return min(self.window[1], self.now - self.settling)
 
 
 def collect_delivery(
@@ -108,35 +87,29 @@ class _Collection:
         executor: Executor,
         progress: Progress,
     ) -> None:
-        self.readers, self.objects, self.trail, self.scope = readers, objects, trail, scope
-        self.executor, self.progress = executor, progress
-        self.owner: Owner = (trail.name, trail.home_region)
-        organization = scope.organization if trail.description.get("IsOrganizationTrail") else ""
-        bucket, prefix = str(trail.description["S3BucketName"]), str(trail.description.get("S3KeyPrefix") or "")
-        self.places = [Place(bucket, prefix.rstrip("/"), organization)]
+        self.readers, self.trail, self.scope, self.executor = readers, trail, scope, executor
+        self.bulk = Bulk(objects, progress)
+        self.where = Places(trail, scope, self.bulk)
+        self.owner = self.where.owner
         self.tallies: dict[Owner, Tally] = {self.owner: Tally()}
         self.digests = Tally()
         self.areas: dict[tuple[str, str], _Area] = {}
         self.keys: dict[str, Future[Answer[Mapping[str, PublicKey]]]] = {}
-        self.unknown: dict[str, None] = {}
         self.unlisted: set[tuple[str, str]] = set()
-        self.ahead: dict[Query, Listing] = {}
-        self.digests_read: dict[Wanted, Read] = {}
         self.sample: Sample | None = None
-        self.read = self.wanted = self.bytes = 0
         self.newest: datetime | None = None
         self.example: Read | None = None
 
     def run(self) -> Delivery:
         """Collect batch by batch, and return what all of them gave."""
-        accounts = self._accounts()
-        required = self._required(accounts)
+        accounts = self.where.accounts()
+        required = self.where.required(accounts)
         self._ask_keys(region for _, region in required)
         start, end = self.scope.window
         day, last = (start - _BEFORE).date(), min(end + AFTER, max(self.scope.now, start)).date()
         days = _DAYS
         ahead = [query for *_, query in self._folders(required, day, min(day + timedelta(days=days - 1), last))]
-        areas = self._find_areas(accounts, required, ahead)
+        areas = self.where.areas(accounts, required, ahead)
         while day <= last:
             until = min(day + timedelta(days=days - 1), last)
             count = self._batch(self._folders(areas, day, until), until, final=until == last)
@@ -144,121 +117,12 @@ class _Collection:
             day = until + timedelta(days=1)
         return self._close(required)
 
-    def _accounts(self) -> list[str]:
-        """Return the accounts that the trail delivers for: its own; for an organization trail, those found or named."""
-        if not self.trail.description.get("IsOrganizationTrail"):
-            return [self.trail.account]
-        (found,) = self._list([Query(self.places[0].bucket, self.places[0].base, folders=True)])
-        names = (folder.removeprefix(self.places[0].base).rstrip("/") for folder in found.folders)
-        return sorted({*(name for name in names if name.isdecimal() and len(name) == 12), *self.scope.accounts})
-
-    def _required(self, accounts: Iterable[str]) -> list[tuple[str, str]]:
-        """Return the accounts and Regions for which digests must be there."""
-        multiple = self.trail.description.get("IsMultiRegionTrail") is not False
-        regions = self.scope.enabled if multiple else (self.trail.home_region,)
-        limit = self.scope.regions
-        return [(a, region) for a in accounts for region in regions if limit is None or region in limit]
-
-    def _find_areas(
-        self, accounts: Iterable[str], required: Sequence[tuple[str, str]], ahead: Sequence[Query]
-    ) -> list[tuple[str, str]]:
-        """Return the accounts and Regions to list: those required, and those that the bucket has folders for.
-
-        Finds on the way where else the trail delivered within the window, and lists ahead what is asked for next.
-        """
-        place = self.places[0]
-        queries = [
-            Query(place.bucket, place.folder(account, kind), folders=True)
-            for account in accounts
-            for kind in (DIGESTS, LOG_FILES)
-        ]
-        home = (self.trail.account, self.trail.home_region)
-        probed = home if home in required or not required else required[0]
-        probe, *listings = self._list([self._probe(place, probed), *queries, *ahead])
-        self.ahead = dict(zip(ahead, listings[len(queries) :], strict=True))
-        found = set(required)
-        for query, listing in zip(queries, listings, strict=False):
-            account = query.prefix.removeprefix(place.base).partition("/")[0]
-            for folder in listing.folders:
-                region = folder.removeprefix(query.prefix).rstrip("/")
-                if self.scope.regions is None or region in self.scope.regions:
-                    found.add((account, region))
-        self._read_ahead(listing for query, listing in self.ahead.items() if f"/{DIGESTS}/" in query.prefix)
-        self._find_places(probe, probed)
-        return sorted(found)
-
-    def _read_ahead(self, listings: Iterable[Listing]) -> None:
-        """Read the digests that were listed ahead, all at once: one of them may tell of another place to look."""
-        wanted = [
-            Wanted(stored.bucket, stored.key, keep=True)
-            for listing in listings
-            for stored in listing.objects
-            if stored.there and (name := digest_name(self.places[0], stored.key)) and self._within(name)
-        ]
-        self.digests_read = dict(zip(wanted, self._read(wanted), strict=True))
-
-    def _read_digests(self, wanted: Sequence[Wanted]) -> list[Read]:
-        """Return what reading digests gave; those that were read ahead are not read again."""
-        missing = [one for one in wanted if one not in self.digests_read]
-        new = dict(zip(missing, self._read(missing), strict=True))
-        return [new.get(one) or self.digests_read[one] for one in wanted]
-
-    def _probe(self, place: Place, area: tuple[str, str], until: datetime | None = None) -> Query:
-        """Return what asks for the digests of one account and Region: over the whole window, or on until a time."""
-        folder = place.folder(area[0], DIGESTS, area[1])
-        start, end = self.scope.window
-        last = (until or end + AFTER).date() + timedelta(days=1)
-        return Query(place.bucket, folder, f"{folder}{start:%Y/%m/%d}/", f"{folder}{last:%Y/%m/%d}/")
-
-    def _find_places(self, listing: Listing, area: tuple[str, str]) -> None:
-        """Find where the trail delivered before its bucket or prefix changed, within the window or since.
-
-        The oldest digest names the one before it, wherever that lies. That is followed even where the oldest one covers
-        the start of the window: in another Region, whose hours begin at another minute, it may be the one before.
-        """
-        while len(self.places) < _MOST_PLACES:
-            place = self.places[-1]
-            oldest = self._oldest(listing, place)
-            if oldest is None:
-                (listing,) = self._list([self._probe(place, area, self.scope.now)])
-                oldest = self._oldest(listing, place)
-            before = self._place_before(oldest) if oldest else None
-            if before is None or before in self.places:
-                return
-            self.places.append(before)
-            (listing,) = self._list([self._probe(before, area)])
-
-    def _oldest(self, listing: Listing, place: Place) -> str | None:
-        """Return the key of the trail's oldest digest in a listing that ends behind the start of the window."""
-        found = []
-        for stored in listing.objects:
-            name = digest_name(place, stored.key)
-            if stored.there and name and (name.chain.trail, name.chain.home_region) == self.owner:
-                found.append((name.end, stored.key))
-        return min((each for each in found if each[0] > self.scope.window[0]), default=(None, None))[1]
-
-    def _place_before(self, key: str) -> Place | None:
-        place = self.places[-1]
-        name = digest_name(place, key)
-        (read,) = self._read_digests([Wanted(place.bucket, key, keep=True)])
-        if name is None or read.body is None:
-            return None
-        # only where to look: what lies there is verified like everything else
-        digest = verify_digest(RawDigest(place.bucket, key, name, read.body, read.metadata or {}), "not asked").digest
-        if digest is None or digest.previous is None:
-            return None
-        return place_of_digest(digest.previous.bucket, digest.previous.key, place.organization)
-
-    def _within(self, name: DigestName) -> bool:
-        start, end = self.scope.window
-        return start < name.end <= end + AFTER
-
     def _folders(
         self, areas: Iterable[tuple[str, str]], first: date, last: date
     ) -> list[tuple[Place, _Area, str, Query]]:
         """Return the folders of some days: of every place, account, Region and kind of object."""
         behind = last + timedelta(days=1)
-        asked = [(place, self._area(*area), kind) for place in self.places for area in areas for kind in _KINDS]
+        asked = [(place, self._area(*area), kind) for place in self.where.places for area in areas for kind in _KINDS]
         found = []
         for place, area, kind in asked:
             folder = place.folder(area.account, kind, area.region)
@@ -268,7 +132,7 @@ class _Collection:
 
     def _batch(self, folders: Sequence[tuple[Place, _Area, str, Query]], last: date, *, final: bool) -> int:
         """List, read, verify and reconcile the objects of some days; return how many there were."""
-        listings = self._list([query for *_, query in folders])
+        listings = self.bulk.list([query for *_, query in folders])
         listed = [(place, area, kind, one) for (place, area, kind, _), one in zip(folders, listings, strict=True)]
         self.unlisted |= {(area.account, area.region) for _, area, _, one in listed if one.failure}
         count = self._take_digests([(place, area, one) for place, area, kind, one in listed if kind == DIGESTS])
@@ -317,13 +181,12 @@ class _Collection:
                     if not stored.is_folder:
                         detail = "has no name that CloudTrail gives its digests"
                         self.digests.problems.add(Problem(Kind.PLANTED, stored.address, detail))
-                elif self._within(name):
+                elif self.where.within(name):
                     found.append((area, stored, name))
         found.sort(key=lambda each: (each[0].account, each[0].region, each[2].end, each[2].backfill, each[1].key))
         there = [each for each in found if each[1].there]
-        reads = iter(self._read_digests([Wanted(stored.bucket, stored.key, keep=True) for _, stored, _ in there]))
-        self.digests_read.clear()
-        older = self._read_older(stored for _, stored, _ in found)
+        reads = iter(self.bulk.read([Wanted(stored.bucket, stored.key, keep=True) for _, stored, _ in there]))
+        older = self.bulk.read_older(stored for _, stored, _ in found)
         taken = []
         for area, stored, name in found:
             own = (name.chain.trail, name.chain.home_region) == self.owner
@@ -331,7 +194,9 @@ class _Collection:
                 self.newest = (
                     max(self.newest or stored.versions[0].modified, stored.versions[0].modified) if own else self.newest
                 )
-                taken.append((area, _Found(stored, name, next(reads), others=older.get(stored.address, ()))))
+                taken.append(
+                    (area, _Found(stored, name, next(reads), others=older.get((stored.bucket, stored.key), ())))
+                )
             elif own:
                 detail = f"was deleted at {stored.versions[0].modified:%Y-%m-%d %H:%M:%S} UTC"
                 self.digests.problems.add(Problem(Kind.DELETED, stored.address, detail))
@@ -384,31 +249,18 @@ class _Collection:
                 found.append((area, stored, name, stored.there and (named or due), named or due))
         asked = [Wanted(one.bucket, one.key) for _, one, _, wanted, _ in found if wanted]
         sampled = self.sample.wanted if self.sample and not self.sample.bodies else ()
-        kept = self._read([*(Wanted(log.bucket, log.key, keep=True) for log in sampled), *asked])
+        kept = self.bulk.read([*(Wanted(log.bucket, log.key, keep=True) for log in sampled), *asked])
         if self.sample and sampled:
             bodies = {(read.bucket, read.key): read.body for read in kept[: len(sampled)] if read.body is not None}
             self.sample = self.sample.filled(bodies)
         reads = iter(kept[len(sampled) :])
-        older = self._read_older(stored for _, stored, _, _, judged in found if judged)
+        older = self.bulk.read_older(stored for _, stored, _, _, judged in found if judged)
         for area, stored, name, wanted, _ in found:
             read = next(reads) if wanted else None
             if self.example is None and read and not read.failure and read.encryption.startswith("aws:kms"):
                 self.example = read
-            area.book.take(stored, name, read, older.get(stored.address, ()))
+            area.book.take(stored, name, read, older.get((stored.bucket, stored.key), ()))
         return len(found)
-
-    def _read_older(self, listed: Iterable[Stored]) -> dict[str, tuple[Read, ...]]:
-        """Return, by object, what reading the versions behind the newest gave; there are none in a sound bucket."""
-        wanted = [
-            Wanted(one.bucket, one.key, version.id)
-            for one in listed
-            for version in one.versions[1:]
-            if not version.deleted
-        ]
-        found: dict[str, tuple[Read, ...]] = {}
-        for read in self._read(wanted):
-            found[read.address] = (*found.get(read.address, ()), read)
-        return found
 
     def _ask_keys(self, regions: Iterable[str]) -> None:
         """Ask for CloudTrail's public keys of Regions, once each, while the buckets are read."""
@@ -432,27 +284,6 @@ class _Collection:
                 return chosen
         return None
 
-    def _read(self, wanted: Sequence[Wanted]) -> list[Read]:
-        self.wanted += len(wanted)
-
-        def count(objects: int, stored: int) -> None:
-            self.read += objects
-            self.bytes += stored
-            self.progress("Log files and digests", self.read, self.wanted, self.bytes)
-
-        return self.objects.read_objects(wanted, count)
-
-    def _list(self, queries: Sequence[Query]) -> list[Listing]:
-        """Return what folders hold; what was listed ahead is not asked for again."""
-        asked = [query for query in queries if query not in self.ahead]
-        new = dict(zip(asked, self.objects.list_folders(asked), strict=True))
-        listings = [new.get(query) or self.ahead.pop(query) for query in queries]
-        for listing in listings:
-            if listing.failure:
-                where = address(listing.query.bucket, listing.query.prefix)
-                self.unknown[f"What lies in {where} is not known: {listing.failure.rstrip('.')}"] = None
-        return listings
-
     def _close(self, required: Sequence[tuple[str, str]]) -> Delivery:
         status = self.trail.status.value or {}
         started = status.get("StartLoggingTime")
@@ -467,13 +298,13 @@ class _Collection:
             window=self.scope.window,
             now=self.scope.now,
             settled=self.scope.settled,
-            places=tuple(self.places),
+            places=tuple(self.where.places),
             required=tuple(required),
             chains=chains,
             newest_digest=self.newest,
             digests=self.digests,
             logs=self.tallies[self.owner],
-            unknown=tuple(self.unknown),
+            unknown=tuple(self.bulk.unknown),
             unlisted=frozenset(self.unlisted),
             keys=tuple(self.keys[region].result() for region in sorted(self.keys)),
             sample=self.sample,

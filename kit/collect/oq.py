@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 
 from kit.collect.account import Progress
 from kit.collect.buckets import collect_location
-from kit.collect.deliveries import DeliveryScope, collect_delivery
+from kit.collect.deliveries import collect_delivery
 from kit.collect.iq import Scope, collect_iq
 from kit.collect.objects import Objects
+from kit.collect.places import DeliveryScope
 from kit.collect.readers import Readers, Storage
 from kit.collect.refusal import collect_refusal
 from kit.sections import Window
