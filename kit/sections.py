@@ -27,6 +27,7 @@ from kit.identifiers import (
     Whole,
 )
 
+_FIRST_YEAR, _LAST_YEAR = 2013, 2200  # CloudTrail began in 2013
 MAX_HOURS = 8784
 """The longest window: a leap year."""
 
@@ -211,6 +212,8 @@ class Window(Section):
             raise ValueError("give either hours, or start and end")
         if (self.start is None) != (self.end is None):
             raise ValueError("start and end go together")
+        if any(moment and not _FIRST_YEAR <= moment.year <= _LAST_YEAR for moment in (self.start, self.end)):
+            raise ValueError(f"start and end lie in the years {_FIRST_YEAR} to {_LAST_YEAR}")
         if self.start and self.end and not timedelta() < self.end - self.start <= timedelta(hours=MAX_HOURS):
             raise ValueError(f"end must come after start, by at most {MAX_HOURS} hours")
         return self

@@ -15,6 +15,7 @@ from kit.digests.chain import Chain
 from kit.digests.digest import PublicKey
 from kit.digests.names import Place
 from kit.digests.objects import Read
+from kit.digests.problems import Problems
 from kit.digests.reconcile import Tally
 from kit.digests.sample import Sample
 from kit.errors import EvidenceError
@@ -166,9 +167,10 @@ class Delivery:
 
     `settled` is up to when every digest must be there; `required` the accounts and Regions that must have them, and
     `chains` those that do, of this trail alone; `newest_digest` is when S3 stored the newest. `digests` and `logs`
-    count the objects of this trail. `unknown` says in words what could not be listed, `unlisted` of which accounts and
-    Regions. `evidence` holds the ids of the ledgers, `keys` the answers that gave CloudTrail's public keys; `example`
-    is a log under a KMS key that was read.
+    count the objects of this trail; `others` tells the problems of other trails' logs that lie among them. `unknown`
+    says in words what could not be listed, `unlisted` of which accounts and Regions. `evidence` holds the ids of the
+    ledgers, `keys` the answers that gave CloudTrail's public keys; `example` is a log under the trail's key that was
+    read.
     """
 
     trail: str
@@ -181,6 +183,7 @@ class Delivery:
     newest_digest: datetime | None
     digests: Tally
     logs: Tally
+    others: Problems
     unknown: tuple[str, ...]
     unlisted: frozenset[tuple[str, str]]
     keys: tuple[Answer[Mapping[str, PublicKey]], ...]

@@ -69,6 +69,12 @@ def test_sample_is_left_as_it_was() -> None:
     assert (sample.digests, dict(sample.bodies), dict(sample.keys)) == before
 
 
+def test_empty_log_is_tampered_with_like_any_other() -> None:
+    copy = challenge._Copy([], {(BUCKET, "k"): gzip.compress(b"")}, {})
+    challenge._log_text(copy)
+    assert gzip.decompress(copy.bodies[BUCKET, "k"]) != b""
+
+
 def test_pass_tells_what_was_challenged() -> None:
     finding = challenged().findings["OQ-09"]
     assert finding.verdict is Verdict.PASS

@@ -94,7 +94,7 @@ def encryption_kind(encryption: Encryption, found: Encrypted, trail: Trail, para
             and accepted.start <= found.first
             and found.last < accepted.end
         )
-        if key == accepted.arn and within:
+        if key == accepted.arn and within and not found.undated:
             return ACCEPTED_KEY
     return OTHER_KEY
 

@@ -13,6 +13,7 @@ from kit.findings import Finding, Judgement
 from kit.parameters import RunParameters
 from kit.snapshot import Delivery, Snapshot, Trail
 
+_OF_OTHERS = (Kind.DELETED, Kind.HASH, Kind.CONTENT, Kind.LOCATION, Kind.REPLACED, Kind.DUPLICATE, Kind.UNREAD)
 _SAME, _ONE_PERIOD = timedelta(minutes=5), timedelta(minutes=65)
 
 
@@ -135,6 +136,9 @@ def _judge_coverage(judgement: Judgement, trail: Trail, delivery: Delivery, expe
             doubts.append(f"{_place(area)} has no digest, and whether that Region is enabled there is not known.")
         else:
             gaps += [f"{_place(area)}: {gap}" for gap in found]
+    for area in sorted(set(delivery.chains) - set(delivery.required)):
+        # a Region that is not enabled now may have been, and then its chain ends by itself, or was cut off
+        doubts += [f"{_place(area)}, which is not enabled now: {gap}" for gap in _gaps(delivery.chains[area], due)]
     if gaps:
         sentence = f"{gaps[0]}{more(len(gaps) - 1)}."
         judgement.expect("window covered", expected, told(gaps), met=False, otherwise=sentence)
@@ -176,7 +180,9 @@ def _judge_restarts(judgement: Judgement, trail: Trail, delivery: Delivery) -> N
 
 
 def _judge_latest(judgement: Judgement, trail: Trail, delivery: Delivery, parameters: RunParameters) -> None:
-    """Hold the newest digest in the bucket against the one that the trail's status tells: a cut tail shows itself."""
+    """Hold the newest digest in the bucket against the one that the trail's status tells: a tail that was cut off in
+    every Region shows itself.
+    """
     judgement.rest_on(trail.status.evidence)
     name, told_at = "latest digest that the status tells", status_time(trail, "LatestDigestDeliveryTime")
     if delivery.window[1] <= delivery.settled:
@@ -223,6 +229,8 @@ def oq_07(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
 
     def of_delivery(trail: Trail, delivery: Delivery, judgement: Judgement) -> Finding:
         both = (delivery.logs.problems, delivery.digests.problems)
+        # log names carry no trail's name: a reader of the folder takes what another trail left there for genuine
+        judge_problems(judgement, "changed or missing, of other trails", delivery.others, _OF_OTHERS)
         if not any(chain.covered for chain in delivery.chains.values()):
             why = f"No sound digest of {trail.arn} was found to hold the log files against."
             judgement.doubt("digests", "at least one", why, 0)

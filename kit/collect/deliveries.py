@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 
 from kit.canonical import Json
+from kit.checks.trail import key_arn
 from kit.collect.account import Progress
 from kit.collect.bulk import Bulk
 from kit.collect.calls import LIST_PUBLIC_KEYS
@@ -20,8 +21,8 @@ from kit.digests.chain import ChainBuilder
 from kit.digests.digest import PublicKey, RawDigest, Verified, verify_digest
 from kit.digests.names import DIGESTS, ChainName, DigestName, Place, digest_name, log_name
 from kit.digests.names import LOGS as LOG_FILES
-from kit.digests.objects import Listing, Query, Read, Stored, Wanted
-from kit.digests.problems import Kind, Problem
+from kit.digests.objects import Listing, Query, Read, Stored, Version, Wanted
+from kit.digests.problems import Kind, Problem, Problems
 from kit.digests.reconcile import NAMED_WITHIN, LogBook, Naming, Owner, Tally, history
 from kit.digests.sample import Sample, choose_sample
 from kit.snapshot import Answer, Delivery, Trail
@@ -99,6 +100,7 @@ class _Collection:
         self.sample: Sample | None = None
         self.newest: datetime | None = None
         self.example: Read | None = None
+        self.key = key_arn(trail.key.named, trail.key.metadata) if trail.key else None
 
     def run(self) -> Delivery:
         """Collect batch by batch, and return what all of them gave."""
@@ -197,13 +199,17 @@ class _Collection:
                 taken.append(
                     (area, _Found(stored, name, next(reads), others=older.get((stored.bucket, stored.key), ())))
                 )
-            elif own:
+            elif own or not self._described(area, name):
                 detail = f"was deleted at {stored.versions[0].modified:%Y-%m-%d %H:%M:%S} UTC"
                 self.digests.problems.add(Problem(Kind.DELETED, stored.address, detail))
         self._verify(taken)
         for area, one in taken:
             self._take_digest(area, one)
         return len(found)
+
+    def _described(self, area: _Area, name: DigestName) -> bool:
+        """Return whether a digest is of a trail that is there, and delivers here."""
+        return (name.chain.trail, name.chain.home_region) in area.described
 
     def _verify(self, taken: Sequence[tuple[_Area, _Found]]) -> None:
         self._ask_keys(area.region for area, _ in taken)
@@ -222,12 +228,14 @@ class _Collection:
         area.book.add_owner(owner, self.tallies.setdefault(owner, Tally()))
         builder = area.builders.setdefault(one.name.chain, ChainBuilder(one.name.chain))
         if owner == self.owner:
-            self.digests.take(one.read, one.name.end.date())
+            self.digests.take(one.read, one.name.end.date(), one.others)
             self.digests.problems.extend(history(one.stored, one.others, _hash_of(one)))
-        elif one.verified and not one.verified.sound and owner not in area.described:
+        elif not (one.verified and one.verified.sound) and not self._described(area, one.name):
             # a digest of no trail that is there is CloudTrail's own only where CloudTrail signed it
-            wrong = "; ".join(problem.detail for problem in one.verified.problems)
-            self.digests.problems.add(Problem(Kind.PLANTED, one.stored.address, f"is of no trail, and {wrong}"))
+            wrong = "; ".join(problem.detail for problem in one.verified.problems) if one.verified else one.read.failure
+            self.digests.problems.add(
+                Problem(Kind.PLANTED, one.stored.address, f"is of no trail that is there, and {wrong}")
+            )
         if one.verified is None:
             builder.unread(one.name, one.stored.bucket, one.stored.key, one.read.failure)
             return
@@ -257,10 +265,27 @@ class _Collection:
         older = self.bulk.read_older(stored for _, stored, _, _, judged in found if judged)
         for area, stored, name, wanted, _ in found:
             read = next(reads) if wanted else None
-            if self.example is None and read and not read.failure and read.encryption.startswith("aws:kms"):
+            if self.example is None and read and not read.failure and read.encryption_key == self.key:
                 self.example = read
             area.book.take(stored, name, read, older.get((stored.bucket, stored.key), ()))
+        self._take_unlisted()
         return len(found)
+
+    def _take_unlisted(self) -> None:
+        """Read what sound digests name and no listing showed: a log that came late lies in another day's folder."""
+        buckets = {place.bucket for place in self.where.places}
+        asked = [
+            (area, Wanted(bucket, key))
+            for area in self.areas.values()
+            for bucket, key in area.book.unlisted()
+            if bucket in buckets
+        ]
+        for (area, one), read in zip(asked, self.bulk.read([one for _, one in asked]), strict=True):
+            if not read.missing:
+                modified = read.modified or self.scope.now
+                stored = Stored(one.bucket, one.key, (Version("", modified, read.stored),))
+                names = (log_name(place, one.key) for place in self.where.places if place.bucket == one.bucket)
+                area.book.take(stored, next((name for name in names if name), None), read)
 
     def _ask_keys(self, regions: Iterable[str]) -> None:
         """Ask for CloudTrail's public keys of Regions, once each, while the buckets are read."""
@@ -304,6 +329,9 @@ class _Collection:
             newest_digest=self.newest,
             digests=self.digests,
             logs=self.tallies[self.owner],
+            others=Problems(
+                one for owner, tally in self.tallies.items() if owner != self.owner for one in tally.problems.of()
+            ),
             unknown=tuple(self.bulk.unknown),
             unlisted=frozenset(self.unlisted),
             keys=tuple(self.keys[region].result() for region in sorted(self.keys)),

@@ -5,6 +5,7 @@ A ledger is one piece of evidence: it has an entry in the index, with its hash, 
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -89,7 +90,7 @@ def read_ledger(folder: Path, name: str) -> Iterator[Json]:
                 with gzip.open(folder / entry.path, "rb") as stream:
                     for line in stream:
                         yield json.loads(line)
-            except (OSError, EOFError, ValueError) as error:
+            except (OSError, EOFError, ValueError, zlib.error) as error:
                 raise EvidenceError(
                     f"the ledger {entry.path} can't be read: {error}", "restore it from the archive"
                 ) from error

@@ -35,7 +35,7 @@ def read_page(body: str) -> Page:
         if name in ("Version", "DeleteMarker"):
             versions.append(_version(element, deleted=name == "DeleteMarker"))
         elif name == "CommonPrefixes":
-            folders.append(unquote_plus(_members(element)["Prefix"]))
+            folders.append(_folder(element))
         else:
             told[name] = element.text or ""
     following = {}
@@ -60,6 +60,13 @@ def _version(element: ET.Element, *, deleted: bool) -> tuple[str, bool, Version]
         return unquote_plus(told["Key"]), told["IsLatest"] == "true", version
     except KeyError as error:
         raise ValueError(f"an object lacks its {error}") from error
+
+
+def _folder(element: ET.Element) -> str:
+    members = _members(element)
+    if "Prefix" not in members:
+        raise ValueError("a folder lacks its name")
+    return unquote_plus(members["Prefix"])
 
 
 def _members(element: ET.Element) -> dict[str, str]:

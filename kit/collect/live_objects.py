@@ -50,6 +50,8 @@ PAUSES_S = (0.2, 0.8, 3.2)
 
 _SEARCHED = 2 << 20
 """Bytes of text up to which a log is searched for data keys; a longer one is hashed only."""
+_KEPT = 16 << 20
+"""Bytes up to which a digest, or a sampled log, is kept."""
 _PART = 4096
 _STARTED = 16
 _ERROR_BODY = 1 << 16
@@ -162,12 +164,19 @@ class LiveObjects(AbstractContextManager["LiveObjects"]):
             nonlocal inflater
             kept.clear()
             inflater = Inflater(keep=_SEARCHED)
-            return kept.extend if wanted.keep else inflater.feed
+            return keep if wanted.keep else inflater.feed
+
+        def keep(data: bytes) -> None:
+            # of one that is too large, as much as tells so
+            if len(kept) <= _KEPT:
+                kept.extend(data)
 
         def done(answer: _Answer) -> None:
             line = _line(answer) | {"bucket": wanted.bucket, "key": wanted.key, "version": wanted.version}
             if answer.status != 200:
                 line["body"] = text_of(answer.body)
+            elif len(kept) > _KEPT:
+                line |= {"too_large": True, "stored": int(answer.headers.get("content-length") or 0)}
             elif wanted.keep:
                 line |= {"content": base64.b64encode(kept).decode(), "stored": len(kept)}
             else:

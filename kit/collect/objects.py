@@ -6,11 +6,12 @@ made a line, and then read: so a record says what the run was told.
 
 import base64
 import json
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 from xml.etree import ElementTree as ET
 
 from kit.canonical import Json
@@ -27,6 +28,9 @@ LISTINGS, LOGS, KEPT = "listings", "logs", "kept"
 """The ledgers: pages of listings as S3 sent them; logs by hash; digests and sampled logs with their bytes."""
 
 META = "x-amz-meta-"
+
+T = TypeVar("T")
+_RESTORE = "restore the record from its archive"
 
 
 class Objects(Protocol):
@@ -58,15 +62,17 @@ class ReplayedObjects:
         self._folder = folder
         self.open_storage: Callable[[str], object] = lambda _: None
         self._opened: set[str] = set()
-        self._pages: dict[str, Json] = {}
-        for line in read_ledger(folder, LISTINGS):
-            self._pages[_page_key(line["bucket"], line["parameters"])] = line
-        self._lines = {
-            (name == KEPT, line["bucket"], line["key"], line["version"]): line
-            for name in (LOGS, KEPT)
-            for line in read_ledger(folder, name)
-        }
-        self._unused: set[object] = set(self._pages) | set(self._lines)
+        # each in the order it was recorded: what was asked twice may have been answered in two ways
+        self._pages: dict[str, deque[Json]] = defaultdict(deque)
+        self._lines: dict[tuple[bool, str, str, str], deque[Json]] = defaultdict(deque)
+        try:
+            for line in read_ledger(folder, LISTINGS):
+                self._pages[_page_key(line["bucket"], line["parameters"])].append(line)
+            for name in (LOGS, KEPT):
+                for line in read_ledger(folder, name):
+                    self._lines[name == KEPT, line["bucket"], line["key"], line["version"]].append(line)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise EvidenceError(f"a ledger of {folder} is not as it was written: {error!r}", _RESTORE) from error
 
     def list_folders(self, queries: Sequence[Query]) -> list[Listing]:
         """Return what the record says of each folder."""
@@ -77,11 +83,10 @@ class ReplayedObjects:
         found = []
         for one in wanted:
             self._open(one.bucket)
-            key = (one.keep, one.bucket, one.key, one.version)
-            if key not in self._lines:
+            lines = self._lines[one.keep, one.bucket, one.key, one.version]
+            if not lines:
                 raise _unrecorded(f"s3://{one.bucket}/{one.key}")
-            self._unused.discard(key)
-            found.append(read_of(self._lines[key]))
+            found.append(_held(read_of, lines.popleft()))
             progress(1, found[-1].stored)
         return found
 
@@ -96,9 +101,10 @@ class ReplayedObjects:
         Raises:
             EvidenceError: one was not: the record holds an answer that nothing rests on.
         """
-        if self._unused:
+        unused = sorted(str(key) for left in (self._lines, self._pages) for key, lines in left.items() if lines)
+        if unused:
             raise EvidenceError(
-                f"{len(self._unused)} recorded listings or objects were never asked for, {min(map(str, self._unused))}",
+                f"{len(unused)} recorded listings or objects were never asked for, {unused[0]}",
                 "the record holds more than this kit version asks; verify it with the version that made it",
             )
 
@@ -112,11 +118,10 @@ class ReplayedObjects:
         pages: list[Page | str] = []
         asked: dict[str, str] | None = first_page(query)
         while asked is not None:
-            key = _page_key(query.bucket, asked)
-            if key not in self._pages:
+            lines = self._pages[_page_key(query.bucket, asked)]
+            if not lines:
                 raise _unrecorded(f"the listing of s3://{query.bucket}/{query.prefix}")
-            self._unused.discard(key)
-            pages.append(page_of(self._pages[key]))
+            pages.append(_held(page_of, lines.popleft()))
             asked = next_page(query, asked, pages[-1])
         return listing_of(query, pages)
 
@@ -129,16 +134,26 @@ def first_page(query: Query) -> dict[str, str]:
 
 
 def next_page(query: Query, asked: Mapping[str, str], page: Page | str) -> dict[str, str] | None:
-    """Return what to ask next: nothing after a page that failed, that was the last, or that passed the end."""
+    """Return what to ask next: nothing after a page that failed, was the last, passed the end, or leads nowhere."""
     if isinstance(page, str) or not page.following or (query.until and page.following["key-marker"] >= query.until):
         return None
-    return {**asked, **page.following}
+    return None if _stands_still(asked, page) else {**asked, **page.following}
+
+
+def _stands_still(asked: Mapping[str, str], page: Page) -> bool:
+    """Return whether what follows a page begins no further on: S3 lists keys in order, so the list would not end."""
+    return page.following["key-marker"] < asked.get("key-marker", "") or all(
+        asked.get(name) == value for name, value in page.following.items()
+    )
 
 
 def listing_of(query: Query, pages: Sequence[Page | str]) -> Listing:
     """Return what the pages of a folder say together."""
     failure = next((page for page in pages if isinstance(page, str)), "")
     read = [page for page in pages if isinstance(page, Page)]
+    following = read[-1].following if read else {}
+    if not failure and following and not (query.until and following["key-marker"] >= query.until):
+        failure = "the answer to s3:ListObjectVersions says that there is more where it was asked already"
     versions: dict[str, list[tuple[bool, Version]]] = {}
     for page in read:
         for key, latest, version in page.versions:
@@ -170,6 +185,8 @@ def read_of(line: Mapping[str, Json]) -> Read:
         missing = line["status"] == 404 and error_of(line["body"])[0] in ("NoSuchKey", "NoSuchVersion")
         return Read(bucket, key, version, f"could not be read: {_failure(line)}", missing)
     headers = line["headers"]
+    if line.get("too_large"):
+        return Read(bucket, key, version, "is larger than any digest that CloudTrail delivers", stored=line["stored"])
     return Read(
         bucket,
         key,
@@ -202,8 +219,9 @@ def error_of(body: str) -> tuple[str, str]:
 
 def _date(text: Json) -> datetime | None:
     try:
-        return parsedate_to_datetime(str(text))
-    except ValueError:
+        moment = parsedate_to_datetime(str(text))
+        return moment.astimezone(UTC) if moment.utcoffset() is not None else None
+    except (ValueError, OverflowError):
         return None
 
 
@@ -214,6 +232,14 @@ def text_of(body: bytes) -> str:
 
 def _page_key(bucket: str, parameters: Mapping[str, str]) -> str:
     return json.dumps([bucket, dict(parameters)], sort_keys=True)
+
+
+def _held(read: Callable[[Json], T], line: Json) -> T:
+    """Return what a recorded line says; one that the kit did not write is refused."""
+    try:
+        return read(line)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise EvidenceError(f"a line of a ledger is not as it was written: {error!r}", _RESTORE) from error
 
 
 def _unrecorded(what: str) -> EvidenceError:

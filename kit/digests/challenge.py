@@ -72,8 +72,10 @@ class _Copy:
 
 
 def challenge(sample: Sample) -> list[Challenge]:
-    """Return every challenge with what was found, the untouched copy first."""
+    """Return every challenge with what was found, the untouched copy first; that alone where it is not sound."""
     done = [Challenge("the untouched copy", "", _found(_copy(sample), sample))]
+    if not done[0].caught:
+        return done
     for name, expected, tamper in _TAMPERS:
         copy = _copy(sample)
         tamper(copy)
@@ -143,7 +145,7 @@ def _flip(text: str) -> str:
 
 def _log_text(copy: _Copy) -> None:
     place, body = next(iter(copy.bodies.items()))
-    text = bytearray(inflate(body, LARGEST).text or b"")
+    text = bytearray(inflate(body, LARGEST).text or b"\0")  # a log may be empty
     text[len(text) // 2] ^= 1
     copy.bodies[place] = gzip.compress(bytes(text), mtime=0)
 

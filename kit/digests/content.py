@@ -9,6 +9,8 @@ import zlib
 from dataclasses import dataclass
 
 _BLOCK = 1 << 20
+_SLICE = 1 << 14  # a member's end costs a copy of what is behind it
+_MEMBERS = 1000
 _GZIP = 31  # zlib's window bits for gzip, with header and checksum
 _FREE = 16 << 20
 """Bytes to which any object may expand; beyond, the ratio counts."""
@@ -47,22 +49,8 @@ class Inflater:
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes of the object."""
-        self._read += len(data)
-        # a full block may leave more behind it than the input shows
-        more = bool(data)
-        while more and not self._problem:
-            if self._member.eof:
-                self._member = zlib.decompressobj(_GZIP)
-                self._members += 1
-            try:
-                inflated = self._member.decompress(data, _BLOCK)
-            except zlib.error:
-                behind = self._members and not self._size_of_member
-                self._problem = "holds bytes behind its content" if behind else "is no sound gzip"
-                return
-            data = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
-            self._take(inflated, self._read - len(data))
-            more = bool(data) or (len(inflated) == _BLOCK and not self._member.eof)
+        for start in range(0, len(data), _SLICE):
+            self._feed(data[start : start + _SLICE])
 
     def close(self) -> Content:
         """Return what was read."""
@@ -73,6 +61,27 @@ class Inflater:
             return Content("", self._size, problem)
         text = None if self._kept is None else b"".join(self._kept)
         return Content(self._hash.hexdigest(), self._size, text=text)
+
+    def _feed(self, data: bytes) -> None:
+        self._read += len(data)
+        # a full block may leave more behind it than the input shows
+        more = bool(data)
+        while more and not self._problem:
+            if self._member.eof:
+                self._member = zlib.decompressobj(_GZIP)
+                self._members += 1
+                if self._members > _MEMBERS:
+                    self._problem = "has more gzip members than CloudTrail ever writes"
+                    return
+            try:
+                inflated = self._member.decompress(data, _BLOCK)
+            except zlib.error:
+                behind = self._members and not self._size_of_member
+                self._problem = "holds bytes behind its content" if behind else "is no sound gzip"
+                return
+            data = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
+            self._take(inflated, self._read - len(data))
+            more = bool(data) or (len(inflated) == _BLOCK and not self._member.eof)
 
     def _take(self, inflated: bytes, read: int) -> None:
         self._size += len(inflated)

@@ -5,7 +5,10 @@ context.
 """
 
 import json
+import re
 from collections import Counter
+
+_HOUR = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}", re.ASCII)
 
 CALL, CALLER, CONTEXT = "GenerateDataKey", "cloudtrail.amazonaws.com", "aws:cloudtrail:arn"
 
@@ -20,8 +23,9 @@ def data_keys(text: bytes) -> dict[str, int]:
         for record in records:
             if record.get("eventName") == CALL and record["userIdentity"].get("invokedBy") == CALLER:
                 trail = record["requestParameters"]["encryptionContext"].get(CONTEXT)
-                if isinstance(trail, str):
-                    found[f"{trail} {str(record['eventTime'])[:13]}"] += 1
+                hour = _HOUR.match(str(record["eventTime"]))
+                if isinstance(trail, str) and hour:
+                    found[f"{trail} {hour[0]}"] += 1
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return {}
     return dict(found)

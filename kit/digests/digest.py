@@ -23,8 +23,10 @@ from kit.digests.names import DigestName
 from kit.digests.problems import Kind, Problem, address
 
 SIGNED_WITH, HASHED_WITH = "SHA256withRSA", "SHA-256"
-LARGEST = 64 << 20
-"""Bytes to which a digest may expand: the names of a hundred thousand logs within an hour."""
+LARGEST = 32 << 20
+"""Bytes to which a digest may expand: the names of sixty thousand logs within an hour."""
+_SPARSE = 40
+"""Bytes that a digest has, at the least, for each object, array and member in it: far fewer than CloudTrail writes."""
 SIGNED_WITHIN = timedelta(hours=2)
 """How long after the end of its period a digest may be signed: its public key is valid at some time in between."""
 
@@ -128,6 +130,8 @@ def verify_digest(raw: RawDigest, keys: Mapping[str, PublicKey] | str) -> Verifi
     content = inflate(raw.body, LARGEST)
     if content.problem or content.text is None:
         return _verified(raw, None, [(Kind.CONTENT, content.problem)])
+    if sum(content.text.count(mark) for mark in (b"{", b"[", b",")) * _SPARSE > 2 * len(content.text) + (1 << 20):
+        return _verified(raw, None, [(Kind.CONTENT, "is not of the documented form: it is all brackets")])
     try:
         told = json.loads(content.text)
         digest, fingerprint, wrong = _read(raw, told, content.sha256)

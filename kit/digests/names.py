@@ -5,13 +5,13 @@ Source: CloudTrail user guide, "CloudTrail log file name format" and "CloudTrail
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 
 LOGS, DIGESTS = "CloudTrail", "CloudTrail-Digest"
 
 _REGION = r"[a-z]{2,8}(?:-[a-z]+)+-\d{1,2}"
-_DAY = r"\d{4}/\d{2}/\d{2}"
+_DAY = r"(?P<day>\d{4}/\d{2}/\d{2})"
 _LOG = (
     rf"(?P<account>\d{{12}})/{LOGS}/(?P<region>{_REGION})/{_DAY}/(?P=account)_{LOGS}_(?P=region)_"
     r"(?P<minute>\d{8}T\d{4}Z)_\w{1,64}\.json\.gz"
@@ -71,14 +71,14 @@ class DigestName:
 def log_name(place: Place, key: str) -> LogName | None:
     """Return what the key of a log file says, or None where no log file of the place has such a key."""
     match = _pattern(place, _LOG).fullmatch(key)
-    moment = match and _moment(match["minute"], "%Y%m%dT%H%MZ")
+    moment = match and _of_day(_moment(match["minute"], "%Y%m%dT%H%MZ"), match["day"])
     return LogName(match["account"], match["region"], moment) if match and moment else None
 
 
 def digest_name(place: Place, key: str) -> DigestName | None:
     """Return what the key of a digest says, or None where no digest of the place has such a key."""
     match = _pattern(place, _DIGEST).fullmatch(key)
-    moment = match and _moment(match["end"], "%Y%m%dT%H%M%SZ")
+    moment = match and _of_day(_moment(match["end"], "%Y%m%dT%H%M%SZ"), match["day"])
     if not match or not moment:
         return None
     chain = ChainName(match["account"], match["region"], match["trail"], match["home"])
@@ -102,3 +102,9 @@ def _moment(text: str, form: str) -> datetime | None:
         return datetime.strptime(text, form).replace(tzinfo=UTC)
     except ValueError:
         return None
+
+
+def _of_day(moment: datetime | None, folder: str) -> datetime | None:
+    """Return a moment that lies in the folder of its own day, or next to it: else it is where nobody would look."""
+    day = _moment(folder, "%Y/%m/%d")
+    return moment if moment and day and abs(moment - day) <= timedelta(days=2) else None

@@ -38,6 +38,7 @@ class Encrypted:
     """The objects under one encryption and key: how many, between which times, and some of their names."""
 
     count: int = 0
+    undated: int = 0
     first: datetime | None = None
     last: datetime | None = None
     examples: list[str] = field(default_factory=list)
@@ -49,7 +50,9 @@ class Encrypted:
         self.count += 1
         if len(self.examples) < _MOST:
             self.examples.append(read.address)
-        if read.modified is not None:
+        if read.modified is None:
+            self.undated += 1
+        else:
             if self.first is None or read.modified < self.first:
                 self.first, self.oldest = read.modified, read.address
             if self.last is None or read.modified > self.last:
@@ -82,8 +85,13 @@ class Tally:
     unsearched: int = 0
     problems: Problems = field(default_factory=Problems)
 
-    def take(self, read: Read, day: date) -> None:
-        """Count an object that was to be read, and the encryption that its own response shows."""
+    def take(self, read: Read, day: date, others: Iterable[Read] = ()) -> None:
+        """Count an object that was to be read, and the encryption that its own response shows, and those of versions
+        behind it: what lay there unencrypted is not undone by what lies there now.
+        """
+        for other in others:
+            if not other.failure:
+                self.encryption.setdefault((other.encryption, other.encryption_key), Encrypted()).add(other)
         self.objects += 1
         counted = self.days.setdefault(day, Counter())
         if read.failure:
@@ -95,8 +103,6 @@ class Tally:
         encryption = (read.encryption, read.encryption_key)
         self.encryption.setdefault(encryption, Encrypted()).add(read)
         counted[encryption] += 1
-        self.data_keys.update(read.data_keys or {})
-        self.unsearched += read.data_keys is None
 
 
 @dataclass(slots=True)
@@ -136,6 +142,10 @@ class LogBook:
     def names(self, bucket: str, key: str) -> bool:
         """Return whether a digest that was taken, and not settled yet, names an object."""
         return (bucket, key) in self._named
+
+    def unlisted(self) -> list[tuple[str, str]]:
+        """Return what digests name and no listing showed so far, in order."""
+        return sorted(self._named.keys() - self._there.keys())
 
     def name(self, owner: Owner, log: NamedLog, digest: str) -> None:
         """Take the name of a log from a sound digest of a trail that delivers here."""
@@ -184,7 +194,8 @@ class LogBook:
         if read is None:
             tally.problems.add(Problem(Kind.UNREAD, stored.address, "was not read"))
             return
-        tally.take(read, (there.name.minute if there.name else stored.versions[0].modified).date())
+        day = (there.name.minute if there.name else stored.versions[0].modified).date()
+        tally.take(read, day, there.others)
         if read.failure:
             tally.problems.add(Problem(Kind.DELETED if read.missing else Kind.UNREAD, stored.address, read.failure))
         elif read.problem:
@@ -194,6 +205,8 @@ class LogBook:
             tally.problems.add(Problem(Kind.HASH, stored.address, detail))
         else:
             tally.intact += 1
+            tally.data_keys.update(read.data_keys or {})
+            tally.unsearched += read.data_keys is None
             if named.newest is not None:
                 lag = stored.versions[0].modified - named.newest
                 tally.lags[max(int(lag.total_seconds() // 60), 0)] += 1
@@ -210,7 +223,7 @@ class LogBook:
             return
         states = {owner: self._naming(owner, minute) for owner in self.tallies}
         if len(self.tallies) == 1 and stored.there and there.read is not None:
-            next(iter(self.tallies.values())).take(there.read, minute.date())
+            next(iter(self.tallies.values())).take(there.read, minute.date(), there.others)
         if all(state is Naming.DONE for state in states.values()) and states:
             when = _when(stored.versions[0].modified)
             detail = f"was stored at {when}, and no digest names it" if stored.there else (
@@ -262,7 +275,10 @@ def history(stored: Stored, others: Iterable[Read], sha256: str) -> list[Problem
             why = read.failure if read else "was not read"
             found.append(Problem(Kind.UNREAD, stored.address, f"has an older version {version.id} that {why}"))
             continue
-        elif sha256 and read.sha256 == sha256:
+        elif not sha256:
+            found.append(Problem(Kind.UNREAD, stored.address, f"can't be held against its older version {version.id}"))
+            continue
+        elif read.sha256 == sha256:
             continue
         else:
             when = _when(stored.versions[0].modified)

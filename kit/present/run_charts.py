@@ -14,7 +14,7 @@ from kit.present.displays import Display
 from kit.snapshot import Delivery, Snapshot, Trail
 
 Steps = Sequence[Mapping[str, Any]]
-_HOUR = timedelta(hours=1)
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
 
 def _deliveries(snapshot: Snapshot) -> Iterator[tuple[Trail, Delivery]]:
@@ -105,7 +105,8 @@ def key_use(snapshot: Snapshot) -> Display:
         for told, count in delivery.logs.data_keys.items():
             arn, _sep, hour = told.rpartition(" ")
             moment = _hour(hour)
-            if arn == trail.arn and moment:
+            # events of other times than the window's would stretch the chart
+            if arn == trail.arn and moment and delivery.window[0] - _DAY <= moment < delivery.window[1]:
                 hours[moment] += count
     return oq_charts.key_use(hours)
 

@@ -192,8 +192,8 @@ def digests_head_deleted(_: Account, delivery: "Delivery") -> None:
 
 @delivery_fault("digests-tail-deleted", changes=("OQ-06", "OQ-07"))
 def digests_tail_deleted(_: Account, delivery: "Delivery") -> None:
-    """The digests behind the middle of the chain are deleted, up to its end."""
-    _delete_digests(delivery, lambda index: index > middle(delivery))
+    """The digests from the middle of the chain on are deleted, up to its end."""
+    _delete_digests(delivery, lambda index: index >= middle(delivery))
 
 
 @delivery_fault("digests-all-deleted", changes=("OQ-06", "OQ-07"))

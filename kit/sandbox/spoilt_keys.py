@@ -5,13 +5,13 @@ from kit.sandbox.account import ACCOUNT_ID, ALIAS, SECOND_REGION, TRAIL, TRAIL_A
 from kit.sandbox.fault import CLOUDTRAIL, FOREIGN_ACCOUNT, fault, without_condition
 
 
-@fault("trail-without-key", changes=("IQ-04", "IQ-05", "IQ-06", "IQ-07", "IQ-11", "OQ-02", "OQ-03"))
+@fault("trail-without-key", changes=("IQ-04", "IQ-05", "IQ-06", "IQ-07", "IQ-11", "OQ-02", "OQ-03", "OQ-08"))
 def trail_without_key(account: Account) -> None:
     """The trail has no KMS key: its logs are encrypted by S3's own."""
     _encrypt_with(account, "")
 
 
-@fault("other-key", changes=("IQ-04", "IQ-05", "OQ-02", "OQ-03"))
+@fault("other-key", changes=("IQ-04", "IQ-05", "OQ-02", "OQ-03", "OQ-08"))
 def other_key(account: Account) -> None:
     """The trail uses another key, compliant but for the alias, which stays where it is expected."""
     _encrypt_with(account, seeded.make_key(account.client, TRAIL_ARN))
@@ -36,14 +36,14 @@ def key_pending_deletion(account: Account) -> None:
     account.client("kms").schedule_key_deletion(KeyId=account.key_arn, PendingWindowInDays=7)
 
 
-@fault("key-aws-managed", changes=("IQ-04", "IQ-05", "IQ-07", "IQ-11", "OQ-02", "OQ-03"))
+@fault("key-aws-managed", changes=("IQ-04", "IQ-05", "IQ-07", "IQ-11", "OQ-02", "OQ-03", "OQ-08"))
 def key_aws_managed(account: Account) -> None:
     """The trail names the AWS managed key of S3, which rotates but whose policy nobody can change."""
     managed = account.client("kms").describe_key(KeyId="alias/aws/s3")["KeyMetadata"]
     _encrypt_with(account, managed["Arn"])
 
 
-@fault("key-asymmetric", changes=("IQ-04", "IQ-05", "IQ-06", "OQ-02", "OQ-03"))
+@fault("key-asymmetric", changes=("IQ-04", "IQ-05", "IQ-06", "OQ-02", "OQ-03", "OQ-08"))
 def key_asymmetric(account: Account) -> None:
     """The trail names an RSA key, with which CloudTrail can't encrypt and which can't rotate."""
     rsa = {"KeySpec": "RSA_2048", "KeyUsage": "ENCRYPT_DECRYPT"}
@@ -58,13 +58,13 @@ def key_imported(account: Account) -> None:
     account.rules.rewrite("kms", "DescribeKey", lambda value: value["KeyMetadata"].update(imported))
 
 
-@fault("key-other-region", changes=("IQ-04", "IQ-05", "OQ-02", "OQ-03"))
+@fault("key-other-region", changes=("IQ-04", "IQ-05", "OQ-02", "OQ-03", "OQ-08"))
 def key_other_region(account: Account) -> None:
     """The trail names a key in another Region than its bucket's."""
     _encrypt_with(account, seeded.make_key(account.client, TRAIL_ARN, SECOND_REGION))
 
 
-@fault("key-other-account", changes=("IQ-04", "IQ-05", "IQ-06", "IQ-07", "IQ-11", "OQ-02", "OQ-03"))
+@fault("key-other-account", changes=("IQ-04", "IQ-05", "IQ-06", "IQ-07", "IQ-11", "OQ-02", "OQ-03", "OQ-08"))
 def key_other_account(account: Account) -> None:
     """The trail names a key of another account, which lets nobody here read it."""
     _encrypt_with(account, account.key_arn.replace(ACCOUNT_ID, FOREIGN_ACCOUNT))
