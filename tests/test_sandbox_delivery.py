@@ -742,7 +742,7 @@ FOUND: dict[str, dict[str, int]] = {
     "digest-forged-link": {"previous hash": 1},
     "digest-deleted": {"delete marker": 1, "previous missing": 1, "unnamed": 2},
     "digests-head-deleted": {"start": -1, "delete marker": 4, "unnamed": 6},
-    "digests-tail-deleted": {"delete marker": 2, "unnamed": 4},
+    "digests-tail-deleted": {"delete marker": 3, "unnamed": 6},
     "digests-all-deleted": {"start": -1, "delete marker": 7, "unnamed": 12},
     "restart-in-window": {"start": 1, "unnamed": 2},
     "restart-before-window": {"start": 1, "unnamed": 2},
