@@ -3,6 +3,7 @@
 A ledger is one piece of evidence: it has an entry in the index, with its hash, as every recorded response has.
 """
 
+import contextlib
 import gzip
 import json
 import zlib
@@ -59,6 +60,7 @@ class Ledger:
             self._raw.close()
         except OSError as error:
             raise unwritable(self._path, error) from error
+        self._file = None
         self.evidence = self._store.adopt(
             self._path,
             service="s3",
@@ -71,6 +73,14 @@ class Ledger:
             received=received,
         ).id
         return (self.evidence,)
+
+    def abandon(self) -> None:
+        """Let go of a ledger that was not closed: a run that broke off leaves it outside the index."""
+        with contextlib.suppress(OSError):
+            if self._file is not None and self._raw is not None:
+                self._file.close()
+                self._raw.close()
+        self._file = None
 
 
 def encode_line(line: Json) -> bytes:

@@ -60,7 +60,12 @@ _HEADERS = (
     "x-amz-server-side-encryption-aws-kms-key-id", "x-amz-server-side-encryption-customer-algorithm",
     "x-amz-version-id",
 )  # fmt: skip
-_FAILURES = {code: name[2:] for name, code in vars(pycurl).items() if name.startswith("E_") and isinstance(code, int)}
+_FAILURES = {
+    code: name.removeprefix("E_")
+    for name, code in vars(pycurl).items()
+    # the multi interface numbers its own errors, from the start again
+    if name.startswith("E_") and not name.startswith("E_MULTI") and isinstance(code, int)
+}
 
 
 @dataclass(slots=True)
@@ -115,6 +120,8 @@ class LiveObjects(AbstractContextManager["LiveObjects"]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._pool.close()
+        for ledger in self._ledgers.values():
+            ledger.abandon()
 
     def close(self) -> dict[str, tuple[str, ...]]:
         """Close the ledgers, and return the evidence id of each that has a line."""
