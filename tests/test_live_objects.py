@@ -52,7 +52,7 @@ class Server:
         ThreadingHTTPServer.request_queue_size = 256
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.http.daemon_threads = True
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True).start()
 
     def answer(self, request):
         path, _, query = request.path.partition("?")
