@@ -110,9 +110,12 @@ def describe_encryption(
     """Return, for each encryption and key, what kind it is, how many objects it protects, and of which times."""
     rows: list[Json] = []
     for (algorithm, key), found in sorted(encryption.items()):
+        kind = encryption_kind((algorithm, key), found, trail, parameters)
+        changes = [one.change_control for one in parameters.expected.accepted_kms_keys if one.arn == key]
         rows.append(
-            {
-                "kind": encryption_kind((algorithm, key), found, trail, parameters),
+            ({"change control": ", ".join(changes)} if kind == ACCEPTED_KEY else {})
+            | {
+                "kind": kind,
                 "key": key or "none",
                 "objects": found.count,
                 "first": _moment(found.first),
