@@ -301,3 +301,19 @@ def test_a_listing_is_whole_or_says_why_not(pages, keys, failure, server, tmp_pa
     assert [one.key for one in listing.objects] == keys
     assert failure in listing.failure
     assert bool(failure) == bool(listing.failure)
+
+
+def test_of_many_that_can_not_even_be_started_none_is_passed_over(tmp_path):
+    with LiveObjects(EvidenceStore(tmp_path / "e"), lambda _: "the bucket is out of reach") as objects:
+        reads = read(objects, *map(str, range(40)))
+        listings = objects.list_folders([Query(BUCKET, f"{number}/") for number in range(40)])
+    assert {one.failure for one in reads} == {"could not be read: the bucket is out of reach"}
+    assert {one.failure for one in listings} == {"the bucket is out of reach"}
+
+
+@pytest.mark.parametrize("key", ["\ud800", "x" * 9_000_000], ids=["a lone surrogate", "nine megabytes"])
+def test_a_name_that_makes_no_address_is_told(key, server, tmp_path):
+    with reader(server, tmp_path / "e") as objects:
+        (spoilt, sound) = read(objects, key, "k")
+    assert spoilt.failure == "could not be read: its name makes no address"
+    assert sound.failure == ""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from kit.canonical import Json
+from kit.canonical import Json, sha256_file
 from kit.errors import EvidenceError
 from kit.evidence import EvidenceStore, is_ledger, read_index, unwritable
 
@@ -55,12 +55,12 @@ class Ledger:
         """
         if self._file is None or self._raw is None:
             return ()
+        file, self._file = self._file, None
         try:
-            self._file.close()
-            self._raw.close()
+            with self._raw:
+                file.close()
         except OSError as error:
             raise unwritable(self._path, error) from error
-        self._file = None
         self.evidence = self._store.adopt(
             self._path,
             service="s3",
@@ -76,10 +76,9 @@ class Ledger:
 
     def abandon(self) -> None:
         """Let go of a ledger that was not closed: a run that broke off leaves it outside the index."""
-        with contextlib.suppress(OSError):
-            if self._file is not None and self._raw is not None:
+        if self._file is not None and self._raw is not None:
+            with contextlib.suppress(OSError), self._raw:
                 self._file.close()
-                self._raw.close()
         self._file = None
 
 
@@ -92,15 +91,17 @@ def read_ledger(folder: Path, name: str) -> Iterator[Json]:
     """Yield the lines of a ledger of an evidence folder, in order; a run that had none yields nothing.
 
     Raises:
-        EvidenceError: the ledger is missing or damaged.
+        EvidenceError: the ledger is missing, damaged, or not what was recorded.
     """
     for entry in read_index(folder):
         if is_ledger(entry, name):
             try:
+                if sha256_file(folder / entry.path) != entry.sha256:
+                    raise ValueError("it was changed")
                 with gzip.open(folder / entry.path, "rb") as stream:
                     for line in stream:
                         yield json.loads(line)
-            except (OSError, EOFError, ValueError, zlib.error) as error:
+            except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
                 raise EvidenceError(
                     f"the ledger {entry.path} can't be read: {error}", "restore it from the archive"
                 ) from error

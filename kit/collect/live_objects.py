@@ -7,6 +7,7 @@ CPU of that one thread for each object, most of it for signing, inflating and ha
 
 import base64
 import heapq
+import re
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -66,6 +67,7 @@ _FAILURES = {
     # the multi interface numbers its own errors, from the start again
     if name.startswith("E_") and not name.startswith("E_MULTI") and isinstance(code, int)
 }
+_STATUS = re.compile(r"HTTP/\d\S* (\d{3})\b", re.ASCII)
 
 
 @dataclass(slots=True)
@@ -205,11 +207,11 @@ class LiveObjects(AbstractContextManager["LiveObjects"]):
             for job in islice(self._due(waiting, paused), _STARTED):
                 started += 1
                 storage = self._storage(job.bucket)
-                if isinstance(storage, str):
-                    self._finish(job, _Answer(None, {}, b"", storage), paused, again=False)
-                else:
-                    self._pool.start(job, storage)
-            if not self._pool.busy and not paused:
+                failure = storage if isinstance(storage, str) else self._pool.start(job, storage)
+                if failure:
+                    self._finish(job, _Answer(None, {}, b"", failure), paused, again=False)
+            # what could not even be started is done: more may be waiting behind it
+            if not started and not self._pool.busy and not paused:
                 return
             for job, answer in self._pool.finished(self._patience(paused, started)):
                 self._finish(job, answer, paused, again=_passing(answer))
@@ -257,14 +259,24 @@ class _Transfer:
     sent: Mapping[str, str] = field(default_factory=dict)
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
+    headed: bool = False
+    arrived: int = 0
     body: bytearray = field(default_factory=bytearray)
     take: Callable[[bytes], object] | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether the answer arrived to its end: its head, and as much of what was asked for as that announces."""
+        announced = "transfer-encoding" in self.headers or self.headers.get("content-length") == str(self.arrived)
+        return self.headed and (self.status != 200 or announced)
 
     def head(self, line: bytes) -> None:
         """Take one line of the head of an answer."""
         text = line.decode("latin-1").strip()
-        if text.startswith("HTTP/"):
-            self.status, self.headers = int(text.split()[1]), {}
+        if status := _STATUS.match(text):
+            self.status, self.headers, self.headed = int(status[1]), {}, False
+        elif not text:
+            self.headed = True
         else:
             name, colon, value = text.partition(":")
             if colon:
@@ -272,6 +284,7 @@ class _Transfer:
 
     def write(self, data: bytes) -> None:
         """Take bytes of the body: of what was asked for, or of an error, as far as one is read."""
+        self.arrived += len(data)
         if self.status == 200 and self.take is not None:
             self.take(data)
         elif self.status == 200 or len(self.body) < _ERROR_BODY:
@@ -311,17 +324,21 @@ class _Pool:
         """Whether a request is under way."""
         return bool(self._busy)
 
-    def start(self, job: _Job, storage: Storage) -> None:
-        """Start a request on a free connection, signed with the credentials of this moment."""
+    def start(self, job: _Job, storage: Storage) -> str:
+        """Start a request on a free connection, signed with the credentials of this moment, or say why it can't be."""
         credentials = storage.credentials.get_frozen_credentials() if storage.credentials else None
-        address, headers = signed_get(storage.bucket, job.key, job.parameters, credentials, utc_now())
+        handle = self._idle[-1].handle
+        try:
+            address, headers = signed_get(storage.bucket, job.key, job.parameters, credentials, utc_now())
+            handle.setopt(pycurl.URL, address)
+        except (UnicodeError, pycurl.error):
+            # a forged digest may name what no UTF-8 can hold, or a place of megabytes
+            return "its name makes no address"
         transfer = self._idle.pop()
         transfer.job, transfer.sent = job, headers
-        transfer.status, transfer.headers = 0, {}
+        transfer.status, transfer.headers, transfer.headed, transfer.arrived = 0, {}, False, 0
         transfer.body.clear()
         transfer.take = job.sink() if job.sink else None
-        handle = transfer.handle
-        handle.setopt(pycurl.URL, address)
         handle.setopt(pycurl.HTTPHEADER, ["Accept:", "User-Agent:", *(f"{n}: {v}" for n, v in headers.items())])
         if storage.ca_bundle:
             handle.setopt(pycurl.CAINFO, storage.ca_bundle)
@@ -329,6 +346,7 @@ class _Pool:
             handle.setopt(pycurl.PROXY, "")
         self._busy[handle] = transfer
         self._multi.add_handle(handle)
+        return ""
 
     def finished(self, patience: float) -> list[tuple[_Job, _Answer]]:
         """Return the jobs that are done, with their answers; wait for one up to `patience` seconds."""
@@ -364,6 +382,9 @@ class _Pool:
         job, transfer.job, transfer.take = transfer.job, None, None
         if job is None:
             raise RuntimeError("a connection without a job ended")
+        if not failure and not transfer.whole:
+            # libcurl takes a connection closed within the head for the end of an empty answer
+            failure = "PARTIAL_FILE"
         if failure:
             return job, _Answer(None, {}, b"", f"no answer ({failure})")
         body = without_signature(bytes(transfer.body), credentials_of(transfer.sent), {}) if transfer.body else b""

@@ -137,7 +137,9 @@ def next_page(query: Query, asked: Mapping[str, str], page: Page | str) -> dict[
     """Return what to ask next: nothing after a page that failed, was the last, passed the end, or leads nowhere."""
     if isinstance(page, str) or not page.following or (query.until and page.following["key-marker"] >= query.until):
         return None
-    return None if _stands_still(asked, page) else {**asked, **page.following}
+    # a page that ends with a folder names no version, and that of the page before is none of its key's
+    kept = {name: value for name, value in asked.items() if name != "version-id-marker"}
+    return None if _stands_still(asked, page) else kept | page.following
 
 
 def _stands_still(asked: Mapping[str, str], page: Page) -> bool:
