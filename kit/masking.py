@@ -67,7 +67,8 @@ def without_signature(data: bytes, credentials: Mapping[str, str], masked: dict[
     The names of what was masked are added to `masked`.
     """
     for name, value in credentials.items():
-        for form in (value, quote(value, safe=""), value.replace("/", "\\/")):
+        # S3 quotes the canonical request in hexadecimal as well
+        for form in (value, quote(value, safe=""), value.replace("/", "\\/"), value.encode().hex(" ")):
             if form.encode() in data:
                 data = data.replace(form.encode(), MASK.encode())
                 masked[name] = None

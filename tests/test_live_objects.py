@@ -215,7 +215,8 @@ def test_the_response_itself_says_how_the_object_is_encrypted(server, tmp_path):
 
 
 def test_no_credential_reaches_a_ledger(server, tmp_path):
-    quoted = f"<Error><Code>SignatureDoesNotMatch</Code><Message>{TOKEN}</Message></Error>".encode()
+    bare = f"<CanonicalRequestBytes>{TOKEN.encode().hex(' ')}</CanonicalRequestBytes>"
+    quoted = f"<Error><Code>SignatureDoesNotMatch</Code><Message>{TOKEN}</Message>{bare}</Error>".encode()
     server.script = {"k": [(403, {}, quoted)]}
     with reader(server, tmp_path / "e") as objects:
         read(objects, "k", "other")
@@ -223,6 +224,7 @@ def test_no_credential_reaches_a_ledger(server, tmp_path):
     assert server.seen[0][3]["x-amz-security-token"] == TOKEN
     written = b"".join(lines(tmp_path / "e", "logs"))
     assert TOKEN.encode() not in written
+    assert TOKEN.encode().hex(" ").encode() not in written
     assert b"AKIDEXAMPLE" not in written
 
 
