@@ -100,8 +100,7 @@ def oq_06(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
     """
 
     def of_delivery(trail: Trail, delivery: Delivery, judgement: Judgement) -> Finding:
-        start, end = delivery.window
-        due = min(end, delivery.settled)
+        start, due = delivery.window[0], delivery.settled
         expected = f"from {_when(start)} to {_when(due)}, in {len(delivery.required)} accounts and Regions"
         if due <= start:
             why = (

@@ -15,7 +15,7 @@ from kit.collect.account import Progress
 from kit.collect.bulk import Bulk
 from kit.collect.calls import LIST_PUBLIC_KEYS
 from kit.collect.objects import Objects
-from kit.collect.places import DeliveryScope, Places
+from kit.collect.places import AFTER, DeliveryScope, Places
 from kit.collect.readers import Readers
 from kit.digests.chain import ChainBuilder
 from kit.digests.digest import PublicKey, RawDigest, Verified, verify_digest
@@ -27,13 +27,10 @@ from kit.digests.reconcile import NAMED_WITHIN, LogBook, Naming, Owner, Tally, h
 from kit.digests.sample import Sample, choose_sample
 from kit.snapshot import Answer, Delivery, Trail
 
-AFTER = timedelta(hours=2)
-"""How far behind the window digests are read: the one that covers its end, and names what was delivered then."""
 _BEFORE = timedelta(hours=3)
 _DAYS = 4
 _BATCH = 20_000
 _CARRIED = timedelta(hours=12)
-_MOST_PLACES = 8
 _KINDS = (DIGESTS, LOG_FILES)
 
 
@@ -191,7 +188,7 @@ class _Collection:
         older = self.bulk.read_older(stored for _, stored, _ in found)
         taken = []
         for area, stored, name in found:
-            own = (name.chain.trail, name.chain.home_region) == self.owner
+            own = name.chain.owner == self.owner
             if stored.there:
                 self.newest = (
                     max(self.newest or stored.versions[0].modified, stored.versions[0].modified) if own else self.newest
@@ -209,7 +206,7 @@ class _Collection:
 
     def _described(self, area: _Area, name: DigestName) -> bool:
         """Return whether a digest is of a trail that is there, and delivers here."""
-        return (name.chain.trail, name.chain.home_region) in area.described
+        return name.chain.owner in area.described
 
     def _verify(self, taken: Sequence[tuple[_Area, _Found]]) -> None:
         self._ask_keys(area.region for area, _ in taken)
@@ -224,7 +221,7 @@ class _Collection:
             one.verified = result
 
     def _take_digest(self, area: _Area, one: _Found) -> None:
-        owner: Owner = (one.name.chain.trail, one.name.chain.home_region)
+        owner = one.name.chain.owner
         area.book.add_owner(owner, self.tallies.setdefault(owner, Tally()))
         builder = area.builders.setdefault(one.name.chain, ChainBuilder(one.name.chain))
         if owner == self.owner:
@@ -302,7 +299,7 @@ class _Collection:
             own = [
                 (one.raw, one.verified)
                 for one in area.digests
-                if one.raw and one.verified and (one.name.chain.trail, one.name.chain.home_region) == self.owner
+                if one.raw and one.verified and one.name.chain.owner == self.owner
             ]
             keys = self.keys[region].result().value if region in self.keys else None
             if chosen := choose_sample(own, keys or {}):

@@ -132,7 +132,7 @@ class Places:
         found = []
         for stored in listing.objects:
             name = digest_name(place, stored.key)
-            if stored.there and name and (name.chain.trail, name.chain.home_region) == self.owner:
+            if stored.there and name and name.chain.owner == self.owner:
                 found.append((name.end, stored.key))
         return min((each for each in found if each[0] > self._scope.window[0]), default=(None, None))[1]
 

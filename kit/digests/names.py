@@ -58,6 +58,11 @@ class ChainName:
     trail: str
     home_region: str
 
+    @property
+    def owner(self) -> tuple[str, str]:
+        """The trail, as its digests name it: name and home Region."""
+        return self.trail, self.home_region
+
 
 @dataclass(frozen=True, slots=True)
 class DigestName:
