@@ -28,7 +28,10 @@ from kit.parameters import RunParameters
 from kit.present.displays import Display
 from kit.record import results
 from kit.record.earlier import latest_record, qualification
+from kit.record.folders import hold
+from kit.record.history import start, target_of
 from kit.record.manifest import EVIDENCE, RUNS
+from kit.record.register import locked_register
 from kit.sections import Window
 from kit.snapshot import Reason, Snapshot, answers
 
@@ -68,6 +71,7 @@ def begin(
         ParameterError: a parameter is refused; nothing was asked of AWS.
         SandboxError: the target is the embedded account and it can't be started.
         EvidenceError: the evidence folder can't be made.
+        RecordError: the start can't be registered.
     """
     _show_kit_errors_as_cards()
     named = {
@@ -96,8 +100,21 @@ class Run:
         if parameters.sandbox:
             parameters, self._credentials = _open_sandbox(parameters, delivers=of.id != INSTALLATION)
         self.parameters = parameters
-        self.folder = outputs_folder() / RUNS / self.id
-        self._store = EvidenceStore(self.folder / EVIDENCE)
+        self._outputs = outputs_folder()
+        with locked_register(self._outputs) as register:
+            self._registered = start(register, self._outputs, self.id, self._told())
+            self._store = EvidenceStore(self._outputs / RUNS / self.id / EVIDENCE)
+            # for as long as this process lives, so that the next start can tell a run under way from a dead one
+            self._held = hold(self._store.folder.parent)
+
+    def _told(self) -> dict[str, Json]:
+        """Return what the register holds of the start of this run."""
+        return {
+            "target": target_of(self.protocol.id, self.parameters),
+            "protocol": {"id": self.protocol.id, "version": self.protocol.version},
+            "kit_version": __version__,
+            **self.parameters.to_json()["execution"],
+        }
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         return self.identity()._repr_mimebundle_(include, exclude)
@@ -117,6 +134,7 @@ class Run:
                 "started": self.started,
                 "demonstration": self.demonstration,
                 "parameters_sha256": sha256(canonical(told)),
+                **self._registered,
                 **told["execution"],
                 **{name: value for name, value in told.items() if name != "execution"},
             },
@@ -233,7 +251,7 @@ class Run:
     def qualification(self) -> Display:
         """Return the installation qualification that this run builds on, and what it judged that is otherwise now."""
         snapshot = self._collected("the installation qualification")
-        earlier = latest_record(self.folder.parent.parent, INSTALLATION, self.parameters)
+        earlier = latest_record(self._outputs, INSTALLATION, self.parameters)
         return Display("qualification", qualification(earlier, snapshot, self.parameters))
 
     def deviations(self) -> Display:
@@ -241,17 +259,27 @@ class Run:
         return Display("deviations", results.deviations(self.steps))
 
     def conclude(self) -> Display:
-        """Close the run: its verdict, all findings, and the hashes that tie them and the evidence to this notebook."""
+        """Close the run: its verdict, all findings, and the hashes that tie them and the evidence to this notebook.
+
+        Raises:
+            RecordError: the verdict can't be registered.
+        """
         steps = self.steps
         findings = results.findings_of(steps)
+        hashes = {
+            "findings_sha256": sha256(canonical(findings)),
+            "evidence_sha256": index_sha256(self._store.folder),
+        }
+        with locked_register(self._outputs) as register:
+            # whoever sees a verdict and leaves the run unsealed does not make it vanish
+            register.append("concluded", self.id, {"verdict": self.verdict.value, **hashes})
         return Display(
             "conclusion",
             {
                 "run_id": self.id,
                 "verdict": self.verdict.value,
                 "findings": findings,
-                "findings_sha256": sha256(canonical(findings)),
-                "evidence_sha256": index_sha256(self._store.folder),
+                **hashes,
                 "evidence_count": self._store.count,
                 "finished": timestamp(utc_now()),
                 "counts": results.counts(steps),

@@ -10,7 +10,7 @@ import pytest
 
 import kit.protocol
 from kit.canonical import canonical, sha256, sha256_file
-from kit.errors import EvidenceError, ExecutionError, KitError, ParameterError
+from kit.errors import EvidenceError, ExecutionError, KitError, ParameterError, RecordError
 from kit.findings import Verdict
 from kit.protocol import OUTPUT_VARIABLE, PROGRESS_VARIABLE, begin, outputs_folder
 from kit.sandbox.server import Sandbox
@@ -90,7 +90,7 @@ class TestBegin:
     def test_an_outputs_folder_that_is_a_file_is_told(self, account, tmp_path, monkeypatch):
         (tmp_path / "outputs").write_text("")
         monkeypatch.setenv(OUTPUT_VARIABLE, str(tmp_path / "outputs"))
-        with pytest.raises(EvidenceError, match=r"evidence folder .* can't be made"):
+        with pytest.raises(RecordError, match=r"register .* can't be written: File exists"):
             begin("IQ", **account.parameters)
 
     def test_its_display_identifies_the_run(self, run, account):
@@ -193,7 +193,7 @@ class TestConclusion:
     def test_its_hashes_tie_findings_and_evidence(self, collected):
         collected.step("IQ-01")
         conclusion = data(collected.conclude())
-        index = collected.folder / "evidence" / "index.jsonl"
+        index = collected._store.folder / "index.jsonl"
         assert conclusion["evidence_sha256"] == sha256_file(index)
         assert conclusion["findings_sha256"] == sha256(canonical(conclusion["findings"]))
         assert conclusion["evidence_count"] == len(index.read_text().splitlines())

@@ -20,7 +20,9 @@ from kit.errors import EvidenceError, ExecutionError, KitError, MissingLibraryEr
 from kit.findings import Verdict
 from kit.record import seal as sealing
 from kit.record.executed import read_executed
+from kit.record.folders import temporary_folder
 from kit.record.manifest import EVIDENCE, RUNS
+from kit.record.register import REGISTER
 from kit.record.verify import verify
 from kit.render.record import render_record
 
@@ -95,13 +97,13 @@ class TestRecord:
 
     def test_nothing_else_is_left_in_the_outputs_folder(self, outputs):
         folder = sealed(outputs).folder
-        assert sorted(path.name for path in outputs.iterdir()) == [folder.name, "x.ipynb"]
+        assert sorted(path.name for path in outputs.iterdir()) == [folder.name, REGISTER, "x.ipynb"]
 
     def test_a_notebook_under_runs_goes_with_the_run(self, outputs):
         moved = outputs / RUNS / "iq-1.ipynb"
         (outputs / "x.ipynb").rename(moved)
         folder = sealing.seal(moved, outputs, plain_render).folder
-        assert [path.name for path in outputs.iterdir()] == [folder.name]
+        assert sorted(path.name for path in outputs.iterdir()) == [folder.name, REGISTER]
 
     def test_what_another_run_has_there_stays(self, outputs):
         (outputs / RUNS / "IQ-20260101T000000Z-000000").mkdir()
@@ -212,7 +214,7 @@ class TestCompleteness:
             sealed(outputs)
         assert error.value.message == message
         assert error.value.exit_code == (2 if edit is stopped_by_the_kit else 3)
-        assert sorted(path.name for path in outputs.iterdir()) == [RUNS, "x.ipynb"]
+        assert sorted(path.name for path in outputs.iterdir()) == [RUNS, REGISTER, "x.ipynb"]
 
     @pytest.mark.parametrize("code", [0, 1, "2", None, [], True], ids=str)
     def test_an_error_is_neither_a_pass_nor_a_fail(self, code, outputs):
@@ -378,7 +380,7 @@ class TestEdited:
             edit(notebook)
         with pytest.raises(KitError, match=message):
             sealed(outputs)
-        assert sorted(path.name for path in outputs.iterdir()) == [RUNS, "x.ipynb"]
+        assert sorted(path.name for path in outputs.iterdir()) == [RUNS, REGISTER, "x.ipynb"]
 
     @pytest.mark.parametrize(
         "where", ["cell", "papermill", "key"], ids=["injected cell", "papermill's metadata", "name of a parameter"]
@@ -463,10 +465,10 @@ class TestCrash:
         def full(_):
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(sealing.os, "fsync", full)
+        monkeypatch.setattr(os, "fsync", full)
         with pytest.raises(RecordError, match="No space left on device"):
             sealed(outputs)
-        assert sorted(path.name for path in outputs.iterdir()) == [RUNS, "x.ipynb"]
+        assert sorted(path.name for path in outputs.iterdir()) == [RUNS, REGISTER, "x.ipynb"]
 
     @pytest.mark.parametrize("error", [RenderError("no HTML", "mend it"), KeyboardInterrupt(), MemoryError()], ids=repr)
     def test_whatever_stops_the_rendering_leaves_no_record(self, error, outputs):
@@ -475,7 +477,7 @@ class TestCrash:
 
         with pytest.raises(type(error)):
             sealed(outputs, stop)
-        assert sorted(path.name for path in outputs.iterdir()) == [RUNS, "x.ipynb"]
+        assert sorted(path.name for path in outputs.iterdir()) == [RUNS, REGISTER, "x.ipynb"]
         assert list(verify(sealed(outputs).folder))
 
     def test_what_a_killed_seal_left_is_cleaned_up_by_the_next(self, outputs):
@@ -485,7 +487,7 @@ class TestCrash:
         (left / "stray").write_text("half")
         folder = sealed(outputs).folder
         assert list(verify(folder))
-        assert sorted(path.name for path in outputs.iterdir()) == [folder.name, "x.ipynb"]
+        assert sorted(path.name for path in outputs.iterdir()) == [folder.name, REGISTER, "x.ipynb"]
 
     def test_of_two_at_once_one_seals_and_one_is_refused(self, outputs):
         inside, go_on = threading.Event(), threading.Event()
@@ -539,6 +541,8 @@ import json, os, shutil, sys
 from pathlib import Path
 from fixtures.runs import copied, plain_render, run_id
 from kit.errors import KitError, RecordError
+from kit.record.history import settle
+from kit.record.register import REGISTER, locked_register, read_register
 from kit.record.seal import seal
 from kit.record.verify import verify
 
@@ -607,9 +611,14 @@ for step in sorted({*range(0, total, total // 9), *range(total - 9, total), 1, 2
         if again != 3:
             told["problems"].append([step, "sealed again", again])
         list(verify(record))
-    left = sorted(path.name for path in outputs.iterdir() if path.name not in (name, "x.ipynb", ".runs"))
+    left = sorted(path.name for path in outputs.iterdir() if path.name not in (name, REGISTER, "x.ipynb", ".runs"))
     if left:
         told["problems"].append([step, "left", left])
+    with locked_register(outputs) as register:
+        settle(register, outputs)
+    events = [entry.event for entry in read_register(outputs / REGISTER)]
+    if events != ["started", "concluded", "finished"]:
+        told["problems"].append([step, "registered", events])
 print(json.dumps(told))
 """
 
@@ -638,9 +647,9 @@ class TestRendering:
 
 def test_a_seal_waits_for_nothing_of_its_own(outputs):
     # the lock is released with the descriptor, so that a second record of the same process is no conflict
-    with sealing._temporary_folder(outputs / ".sealing-a") as first:
+    with temporary_folder(outputs / ".sealing-a") as first:
         first.rename(outputs / "a")
-    with sealing._temporary_folder(outputs / ".sealing-a") as second:
+    with temporary_folder(outputs / ".sealing-a") as second:
         second.rename(outputs / "b")
 
 

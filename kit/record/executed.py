@@ -30,7 +30,10 @@ _RUN_ID = re.compile(r"[A-Z]{2,4}-\d{8}T\d{6}Z-[0-9a-f]{6}", re.ASCII)
 EXECUTION = tuple(Execution.model_fields)
 """What a run shows of the one parameter that it spreads out."""
 PARAMETERS = tuple(name for name in RunParameters.model_fields if name != "execution")
-_RUN = ("kit_version", "python", "platform", "packages", "started", "demonstration", "parameters_sha256")
+_RUN = (
+    "kit_version", "python", "platform", "packages", "started", "demonstration", "parameters_sha256", "attempt",
+    "register",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,23 @@ def read_executed(path: Path) -> Executed:
         return _read(content, notebook, path.name)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise RecordError(f"{path.name} holds displays of another form than the kit's: {error!r}", _UNEDITED) from error
+
+
+def run_id_of(path: Path) -> str:
+    """Return the id of the run that a notebook shows, however far it came.
+
+    Raises:
+        RecordError: it shows none.
+    """
+    try:
+        shown = [
+            display.data["run_id"] for display in read_displays(json.loads(path.read_bytes())) if display.kind == "run"
+        ]
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        raise RecordError(f"{path} shows no run", "name an executed notebook") from error
+    if not shown or not _RUN_ID.fullmatch(str(shown[-1])):
+        raise RecordError(f"{path} shows no run", "name an executed notebook")
+    return str(shown[-1])
 
 
 def _read(content: bytes, notebook: dict[str, Any], name: str) -> Executed:

@@ -1,11 +1,9 @@
 """Seals an executed notebook and its evidence into a record: whole at any instant, or absent."""
 
 import contextlib
-import fcntl
-import os
 import shlex
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +12,9 @@ from kit.canonical import Json, canonical, sha256
 from kit.errors import EvidenceError, KitError, RecordError
 from kit.evidence import INDEX, index_sha256, read_body, read_index
 from kit.findings import Verdict
-from kit.record.executed import EXECUTION, PARAMETERS, Executed, read_executed
+from kit.record.executed import EXECUTION, PARAMETERS, Executed, read_executed, run_id_of
+from kit.record.folders import sync, sync_folder, temporary_folder
+from kit.record.history import histories, require_started
 from kit.record.junit import junit_xml
 from kit.record.manifest import (
     EVIDENCE,
@@ -30,6 +30,7 @@ from kit.record.manifest import (
     is_plain_name,
     sums_text,
 )
+from kit.record.register import Seen, locked_register
 
 Render = Callable[[Path, Executed, str], list[KitError]]
 """Writes `record.html` and `record.pdf` into a folder, given the notebook and the record digest; returns what it could
@@ -59,21 +60,26 @@ def seal(notebook: Path, outputs: Path, render: Render) -> Sealed:
         EvidenceError: a piece of evidence is missing, was changed or was added.
         RenderError: the HTML can't be made.
     """
-    executed = read_executed(notebook)
+    executed = _read(notebook, outputs)
     working = _working_folder(executed.run_id, notebook, outputs)
     folder = outputs / executed.run_id
     try:
-        with _temporary_folder(outputs / f".sealing-{executed.run_id}") as temporary:
+        with temporary_folder(outputs / f".sealing-{executed.run_id}") as temporary:
             if folder.exists():
                 remedy = "verify it, or seal into another folder with --output"
                 raise RecordError(f"the record {folder} exists already", remedy)
+            with locked_register(_outputs_of(working)) as register:
+                require_started(register, executed.run_id, **executed.run["register"])
+                head = register.head
             _take_evidence(working / EVIDENCE, temporary / EVIDENCE, executed)
-            digest = _write_inputs(temporary, executed)
+            digest = _write_inputs(temporary, executed, head)
             warnings = render(temporary, executed, digest)
             (temporary / SUMS).write_text(sums_text(temporary), encoding="utf-8")
-            _sync(temporary)
-            temporary.rename(folder)
-        _sync_folder(outputs)
+            sync(temporary)
+            with locked_register(_outputs_of(working)) as register:
+                temporary.rename(folder)
+                sync_folder(outputs)
+                register.append("finished", executed.run_id, {"verdict": executed.verdict.value, "digest": digest})
     except BlockingIOError as error:
         raise RecordError(f"{executed.run_id} is being sealed by another process", "wait until it is done") from error
     except OSError as error:
@@ -84,6 +90,26 @@ def seal(notebook: Path, outputs: Path, render: Render) -> Sealed:
         ) from error
     _discard(working, notebook)
     return Sealed(folder, executed.verdict, digest, tuple(warnings))
+
+
+def _read(notebook: Path, outputs: Path) -> Executed:
+    """Read the executed notebook; where it did not come to its end, the register says that the run failed."""
+    try:
+        return read_executed(notebook)
+    except KitError as error:
+        # what can't be registered either is no reason to tell less of what is wrong
+        with contextlib.suppress(KitError, OSError):
+            run_id = run_id_of(notebook)
+            with locked_register(_outputs_of(_working_folder(run_id, notebook, outputs))) as register:
+                history = histories(register.entries).get(run_id)
+                if history and history.state == "started":
+                    register.append("failed", run_id, {"reason": error.message})
+        raise
+
+
+def _outputs_of(working: Path) -> Path:
+    """Return the outputs folder in which a run was started; its register is the run's."""
+    return working.parent.parent
 
 
 def _working_folder(run_id: str, notebook: Path, outputs: Path) -> Path:
@@ -97,30 +123,6 @@ def _working_folder(run_id: str, notebook: Path, outputs: Path) -> Path:
         f"the evidence of {run_id} is not under {outputs / RUNS}",
         "name the outputs folder of the run with --output; evidence that is lost can't be sealed, so run again",
     )
-
-
-@contextlib.contextmanager
-def _temporary_folder(path: Path) -> Iterator[Path]:
-    """Make an empty folder that nobody else seals into, for a block that renames it; remove it when the block fails.
-
-    What a killed process left in it is removed: the lock died with that process.
-
-    Raises:
-        BlockingIOError: another process holds it.
-    """
-    path.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        try:
-            for left in path.iterdir():
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
-            yield path
-        except BaseException:
-            shutil.rmtree(path, ignore_errors=True)
-            raise
-    finally:
-        os.close(handle)
 
 
 def _take_evidence(source: Path, target: Path, executed: Executed) -> None:
@@ -150,12 +152,12 @@ def _take_evidence(source: Path, target: Path, executed: Executed) -> None:
             raise RecordError(f"a finding of {finding['test_case']} cites no evidence: {missing[0]}", "run it again")
 
 
-def _write_inputs(folder: Path, executed: Executed) -> str:
+def _write_inputs(folder: Path, executed: Executed, head: Seen) -> str:
     """Write all that the manifest covers besides the evidence, and the manifest; return its digest."""
     (folder / NOTEBOOK).write_bytes(executed.content)
     (folder / FINDINGS).write_bytes(canonical(findings_document(executed)))
     (folder / JUNIT).write_bytes(junit_xml(executed.run, executed.steps))
-    manifest = canonical(_manifest(executed, file_table(folder, files_in(folder))))
+    manifest = canonical(_manifest(executed, head, file_table(folder, files_in(folder))))
     (folder / MANIFEST).write_bytes(manifest)
     return sha256(manifest)
 
@@ -172,9 +174,9 @@ def findings_document(executed: Executed) -> dict[str, Json]:
     }
 
 
-def _manifest(executed: Executed, files: Mapping[str, Json]) -> dict[str, Json]:
+def _manifest(executed: Executed, head: Seen, files: Mapping[str, Json]) -> dict[str, Json]:
     run = executed.run
-    kept = ("protocol", *EXECUTION, "started", "demonstration")
+    kept = ("protocol", *EXECUTION, "started", "demonstration", "attempt")
     return {
         "schema": SCHEMA,
         "record_id": executed.run_id,
@@ -188,24 +190,9 @@ def _manifest(executed: Executed, files: Mapping[str, Json]) -> dict[str, Json]:
         "protocol_sha256": executed.sources_sha256,
         "verdict": executed.verdict.value,
         "findings_sha256": executed.conclusion["findings_sha256"],
+        "register": {"started": run["register"], "head": head.to_json()},
         "files": files,
     }
-
-
-def _sync(folder: Path) -> None:
-    for name in files_in(folder):
-        with (folder / name).open("rb") as stream:
-            os.fsync(stream.fileno())
-    for path in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
-        _sync_folder(path)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _discard(working: Path, notebook: Path) -> None:

@@ -1,0 +1,79 @@
+"""Folders that are whole or absent: written aside, synced, and renamed; and the marks of whoever is at work in one."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from kit.record.manifest import files_in
+
+
+@contextlib.contextmanager
+def temporary_folder(path: Path) -> Iterator[Path]:
+    """Make an empty folder that nobody else writes to, for a block that renames it; remove it when the block fails.
+
+    What a killed process left in it is removed: the lock died with that process.
+
+    Raises:
+        BlockingIOError: another process holds it.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    handle = hold(path)
+    try:
+        try:
+            for left in path.iterdir():
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+            yield path
+        except BaseException:
+            shutil.rmtree(path, ignore_errors=True)
+            raise
+    finally:
+        os.close(handle)
+
+
+def hold(folder: Path) -> int:
+    """Lock a folder for as long as this process lives, or until the handle that is returned is closed.
+
+    Raises:
+        BlockingIOError: another process holds it.
+    """
+    # a system without it can read and verify a record all the same
+    import fcntl  # noqa: PLC0415
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
+
+
+def is_held(folder: Path) -> bool:
+    """Return whether a process that lives holds a folder."""
+    try:
+        os.close(hold(folder))
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def sync(folder: Path) -> None:
+    """Have every file and folder below a folder on the disk, and the folder itself."""
+    for name in files_in(folder):
+        with (folder / name).open("rb") as stream:
+            os.fsync(stream.fileno())
+    for path in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
+        sync_folder(path)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

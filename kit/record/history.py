@@ -1,0 +1,138 @@
+"""What the register tells of runs: which attempt one was, what became of the others, and which never ended."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from kit.canonical import Json, sha256_file
+from kit.errors import KitError, ParameterError, RecordError
+from kit.parameters import RunParameters
+from kit.record.folders import is_held
+from kit.record.manifest import MANIFEST, RUNS, read_manifest
+from kit.record.register import Register, RegisterEntry
+
+_ENDS = ("finished", "failed", "aborted")
+_STATES = ("started", "concluded", *_ENDS)
+
+
+@dataclass(frozen=True)
+class History:
+    """What the register holds of one record: all its entries in order, the first of which tells how it began."""
+
+    record_id: str
+    entries: tuple[RegisterEntry, ...]
+
+    @property
+    def first(self) -> Mapping[str, Json]:
+        """What was registered when it began."""
+        return self.entries[0].data
+
+    @property
+    def state(self) -> str:
+        """The latest of started, concluded, finished, failed and aborted; a record that stands is finished."""
+        states = [entry.event for entry in self.entries if entry.event in _STATES]
+        return "finished" if "finished" in states else states[-1] if states else self.entries[-1].event
+
+    def last(self, *events: str) -> RegisterEntry | None:
+        """Return the latest entry of one of these events."""
+        return next((entry for entry in reversed(self.entries) if entry.event in events), None)
+
+    @property
+    def verdict(self) -> str:
+        """The verdict it came to, empty where none is known."""
+        told = self.last("finished", "concluded")
+        return str(told.data.get("verdict", "")) if told else ""
+
+    @property
+    def digest(self) -> str:
+        """The record digest, empty where no record stands."""
+        told = self.last("finished")
+        return str(told.data.get("digest", "")) if told else ""
+
+
+def histories(entries: Iterable[RegisterEntry]) -> dict[str, History]:
+    """Return what the register holds of each record, in the order in which they began."""
+    by_record: dict[str, list[RegisterEntry]] = {}
+    for entry in entries:
+        by_record.setdefault(entry.record, []).append(entry)
+    return {name: History(name, tuple(own)) for name, own in by_record.items()}
+
+
+def target_of(protocol_id: str, parameters: RunParameters) -> dict[str, Json]:
+    """Return by what repeats are told: the same protocol on the same trail of the same account."""
+    return {
+        "protocol": protocol_id,
+        "account_id": parameters.account.account_id,
+        "trail_arn": parameters.expected.trail_arn,
+        "demonstration": parameters.demonstration,
+    }
+
+
+def start(register: Register, outputs: Path, run_id: str, of: Mapping[str, Json]) -> dict[str, Json]:
+    """Register the start of a run, and return what the run shows of it: entry, attempt, and the earlier ones.
+
+    `of` holds `target`, as `target_of` gives it, `reason`, and whatever else identifies the run. Runs that ended
+    without a word are registered as aborted first.
+
+    Raises:
+        ParameterError: it is a repeat, and states no reason; nothing is registered.
+        RecordError: the register can't be written.
+    """
+    settle(register, outputs)
+    earlier = [one for one in histories(register.entries).values() if one.first.get("target") == of["target"]]
+    number = len(earlier) + 1
+    if earlier and not of["reason"] and not of["target"]["demonstration"]:
+        raise ParameterError(
+            f"this is run {number} of {of['target']['protocol']} on this target, and it states no reason: "
+            f"the one before is {earlier[-1].record_id}, {earlier[-1].verdict or earlier[-1].state}",
+            "say why it is repeated: --set 'execution.reason=...', or in the parameters file",
+        )
+    entry = register.append("started", run_id, {**of, "attempt": number})
+    return {"register": entry.seen.to_json(), "attempt": {"number": number, "earlier": [_told(one) for one in earlier]}}
+
+
+def _told(one: History) -> dict[str, Json]:
+    return {
+        "record_id": one.record_id,
+        "started": one.entries[0].time,
+        "state": one.state,
+        "verdict": one.verdict,
+        "reason": one.first.get("reason"),
+        "digest": one.digest,
+    }
+
+
+def settle(register: Register, outputs: Path) -> None:
+    """Register the end of runs that ended without a word: a record that stands is finished, what is dead is aborted.
+
+    Raises:
+        RecordError: the register can't be written.
+    """
+    for one in histories(register.entries).values():
+        if one.state == "finished" or one.last("started") is None:
+            continue
+        if sealed := _sealed(outputs / one.record_id):
+            register.append("finished", one.record_id, sealed | {"found": True})
+        elif one.state == "started" and not is_held(outputs / RUNS / one.record_id):
+            register.append("aborted", one.record_id, {})
+
+
+def _sealed(folder: Path) -> dict[str, Json] | None:
+    try:
+        return {"verdict": str(read_manifest(folder)["verdict"]), "digest": sha256_file(folder / MANIFEST)}
+    except (KitError, OSError, KeyError):
+        return None
+
+
+def require_started(register: Register, run_id: str, number: int, sha256: str) -> None:
+    """Require that the register holds the start of a run as the run saw it.
+
+    Raises:
+        RecordError: it does not.
+    """
+    found = register.entries[number - 1] if 0 < number <= len(register.entries) else None
+    if found is None or found.sha256 != sha256 or (found.event, found.record) != ("started", run_id):
+        raise RecordError(
+            f"{register.path} does not hold the start of {run_id}",
+            "restore the register from its back-up: what was not registered can't be sealed",
+        )
