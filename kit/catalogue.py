@@ -4,13 +4,14 @@ One id everywhere: test case `IQ-05` is the key in the catalogue and the functio
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import import_module, resources
 from typing import Any, cast
 
 import yaml
 
+from kit.canonical import canonical, sha256
 from kit.errors import CatalogueError
 from kit.findings import Finding
 from kit.parameters import RunParameters
@@ -74,6 +75,11 @@ class Protocol:
     exclusions: tuple[str, ...]
     limitations: tuple[str, ...]
     test_cases: Mapping[str, TestCase]
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the whole protocol as the catalogue states it: every test case, criterion and clause."""
+        return sha256(canonical(asdict(self)))
 
 
 def protocols() -> tuple[str, ...]:

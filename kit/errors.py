@@ -50,6 +50,14 @@ class RecordError(KitError):
     """A record can't be sealed, or there is none where one was named."""
 
 
+class SigningError(RecordError):
+    """A signature can't be given: a rule forbids it, or the key or its certificate can't be used."""
+
+
+class ArchiveError(RecordError):
+    """A record can't be archived where it was to go, or S3 does not hold it as it was to be held."""
+
+
 class RejectionError(RecordError):
     """What lies in a record's folder is not the record that was sealed."""
 

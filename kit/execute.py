@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from kit.canonical import Json
 from kit.errors import ExecutionError, ParameterError, RecordError
-from kit.protocol import OUTPUT_VARIABLE, PROGRESS_VARIABLE
+from kit.protocol import APPROVED_VARIABLE, OUTPUT_VARIABLE, PROGRESS_VARIABLE
 from kit.record.manifest import RUNS
 
 
@@ -32,8 +32,16 @@ _SOCKET_PATH = 100
 """How long a socket's path may be, with something to spare: 104 bytes on macOS, 108 on Linux (unix(7))."""
 
 
-def execute(notebook: Path, parameters: Mapping[str, Json], outputs: Path, progress: Progress) -> Path:
+def execute(
+    notebook: Path,
+    parameters: Mapping[str, Json],
+    outputs: Path,
+    progress: Progress,
+    approved: Path | None = None,
+) -> Path:
     """Execute a notebook with parameters, and return where the executed one was written, under `outputs/.runs`.
+
+    `approved` is the signed protocol that the run rests on.
 
     Whether it ran to its end is for `seal` to judge; here only what stopped it on the way is told. No process is left.
 
@@ -46,7 +54,7 @@ def execute(notebook: Path, parameters: Mapping[str, Json], outputs: Path, progr
     _hold_parameters(notebook, parameters)
     executed = _reserve(outputs, notebook.stem)
     try:
-        _run_papermill(notebook, executed, parameters, outputs, progress)
+        _run_papermill(notebook, executed, parameters, outputs, progress, approved)
     except BaseException:
         # nothing is saved on the way: what is there is empty, or torn by a full disk
         executed.unlink(missing_ok=True)
@@ -55,7 +63,12 @@ def execute(notebook: Path, parameters: Mapping[str, Json], outputs: Path, progr
 
 
 def _run_papermill(
-    notebook: Path, executed: Path, parameters: Mapping[str, Json], outputs: Path, progress: Progress
+    notebook: Path,
+    executed: Path,
+    parameters: Mapping[str, Json],
+    outputs: Path,
+    progress: Progress,
+    approved: Path | None,
 ) -> None:
     # imported here: papermill takes seconds to import, and only an execution needs it
     import nbclient.exceptions  # noqa: PLC0415
@@ -66,7 +79,10 @@ def _run_papermill(
     # what they log is told in our own words; without a handler, Python would print it
     for name in ("papermill", "asyncio"):
         logging.getLogger(name).addHandler(logging.NullHandler())
-    with tempfile.TemporaryDirectory(prefix="trailkit-") as scratch, _told_by(Path(scratch), outputs, progress):
+    with (
+        tempfile.TemporaryDirectory(prefix="trailkit-") as scratch,
+        _told_by(Path(scratch), outputs, progress, approved),
+    ):
         try:
             papermill.execute_notebook(
                 # papermill fills in what stands in braces
@@ -145,7 +161,7 @@ def _reserve(outputs: Path, stem: str) -> Path:
 
 
 @contextlib.contextmanager
-def _told_by(scratch: Path, outputs: Path, progress: Progress) -> Iterator[None]:
+def _told_by(scratch: Path, outputs: Path, progress: Progress, approved: Path | None) -> Iterator[None]:
     """Pass on what the notebook's run tells of its progress, while the block runs.
 
     The kernel inherits the variables. It starts with an IPython profile of its own: nothing of the user's runs in it.
@@ -169,6 +185,7 @@ def _told_by(scratch: Path, outputs: Path, progress: Progress) -> Iterator[None]
         "IPYTHONDIR": str(scratch / "ipython"),
         # the kernel of this Python, where the user has installed another under the same name
         "JUPYTER_PREFER_ENV_PATH": "1",
+        **({APPROVED_VARIABLE: str(approved.resolve())} if approved else {}),
     }
     kept = {name: os.environ.get(name) for name in told}
     os.environ |= told

@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import secrets
+import shutil
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,7 @@ from typing import Any
 from kit import __version__
 from kit.canonical import Json, canonical, sha256, well_formed
 from kit.catalogue import Protocol, protocol
-from kit.errors import ExecutionError, KitError
+from kit.errors import ExecutionError, KitError, RecordError
 from kit.evidence import INDEX, EvidenceStore, index_sha256, timestamp, utc_now
 from kit.findings import Verdict
 from kit.parameters import RunParameters
@@ -30,12 +31,13 @@ from kit.record import results
 from kit.record.earlier import latest_record, qualification
 from kit.record.folders import hold
 from kit.record.history import start, target_of
-from kit.record.manifest import EVIDENCE, RUNS
+from kit.record.manifest import APPROVAL, EVIDENCE, RUNS
 from kit.record.register import locked_register
 from kit.sections import Window
 from kit.snapshot import Reason, Snapshot, answers
 
 OUTPUT_VARIABLE = "TRAILKIT_OUTPUT"
+APPROVED_VARIABLE = "TRAILKIT_APPROVED"
 PROGRESS_VARIABLE = "TRAILKIT_PROGRESS"
 THREADS = 12
 INSTALLATION = "IQ"
@@ -71,7 +73,7 @@ def begin(
         ParameterError: a parameter is refused; nothing was asked of AWS.
         SandboxError: the target is the embedded account and it can't be started.
         EvidenceError: the evidence folder can't be made.
-        RecordError: the start can't be registered.
+        RecordError: the start can't be registered, or the approved protocol is another than what this is.
     """
     _show_kit_errors_as_cards()
     named = {
@@ -82,18 +84,30 @@ def begin(
         "requirements": requirements,
     }
     parameters = RunParameters.load({name: value for name, value in named.items() if value is not None})
-    return Run(protocol(protocol_id), parameters)
+    of = protocol(protocol_id)
+    approved = os.environ.get(APPROVED_VARIABLE)
+    if not approved:
+        return Run(of, parameters)
+    # imported here: only a run of an approved protocol needs to read signatures
+    from kit.record.approval import hold_approval, read_approval  # noqa: PLC0415
+
+    approval = read_approval(Path(approved))
+    hold_approval(approval, of, parameters)
+    run = Run(of, parameters, approval.to_json())
+    run.keep(Path(approved))
+    return run
 
 
 class Run:
     """One execution of a protocol: its parameters, what it collected, and the verdicts so far."""
 
-    def __init__(self, of: Protocol, parameters: RunParameters) -> None:
+    def __init__(self, of: Protocol, parameters: RunParameters, approval: Mapping[str, Json] | None = None) -> None:
         started = utc_now()
         self.id = f"{of.id}-{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
         self.protocol = of
         self.started = timestamp(started)
         self.demonstration = parameters.demonstration
+        self._approval = approval
         self._steps: dict[str, dict[str, Json]] = {}
         self._snapshot: Snapshot | None = None
         self._credentials: Mapping[str, str] = {}
@@ -106,6 +120,17 @@ class Run:
             self._store = EvidenceStore(self._outputs / RUNS / self.id / EVIDENCE)
             # for as long as this process lives, so that the next start can tell a run under way from a dead one
             self._held = hold(self._store.folder.parent)
+
+    def keep(self, approved: Path) -> None:
+        """Keep the approved protocol with the run, for its record.
+
+        Raises:
+            RecordError: it can't be copied.
+        """
+        try:
+            shutil.copyfile(approved, self._store.folder.parent / APPROVAL)
+        except OSError as error:
+            raise RecordError(f"{approved} can't be kept: {error.strerror}", "free space, and run again") from error
 
     def _told(self) -> dict[str, Json]:
         """Return what the register holds of the start of this run."""
@@ -134,6 +159,8 @@ class Run:
                 "started": self.started,
                 "demonstration": self.demonstration,
                 "parameters_sha256": sha256(canonical(told)),
+                "catalogue_sha256": self.protocol.sha256,
+                "approval": self._approval,
                 **self._registered,
                 **told["execution"],
                 **{name: value for name, value in told.items() if name != "execution"},
@@ -256,7 +283,7 @@ class Run:
 
     def deviations(self) -> Display:
         """Return what did not pass, each with an id under which its deviation is handled."""
-        return Display("deviations", results.deviations(self.steps))
+        return Display("deviations", results.deviations(results.findings_of(self.steps)))
 
     def conclude(self) -> Display:
         """Close the run: its verdict, all findings, and the hashes that tie them and the evidence to this notebook.

@@ -81,7 +81,7 @@ class TestAtOnce:
     def test_what_answers_at_once_loads_nothing_heavy(self, arguments, heavy, tmp_path):
         make_record(tmp_path / "record", {"evidence/index.jsonl": b"{}"})
         code = (
-            f"import sys; sys.argv = ['trailkit', *{arguments!r}]\nfrom kit.cli import main\n"
+            f"import sys; sys.argv = ['trailkit', *{arguments!r}]\nfrom kit.cli.main import main\n"
             "try: main()\n"
             f"except SystemExit: print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)"
         )

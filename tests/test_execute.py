@@ -205,7 +205,7 @@ import sys, kit.execute
 from pathlib import Path
 path = Path(sys.argv.pop())
 kit.execute.find_notebook = lambda name: path
-from kit.cli import main
+from kit.cli.main import main
 main()
 """
 

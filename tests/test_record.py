@@ -55,7 +55,7 @@ class TestRecord:
         made = sealed(outputs)
         assert len(list(verify(made.folder))) == 5
         assert {path.name for path in made.folder.iterdir()} == {
-            "record.ipynb", "record.html", "record.pdf", "findings.json", "junit.xml", "evidence", "manifest.json",
+            "record.ipynb", "record.html", "findings.json", "junit.xml", "evidence", "manifest.json",
             "SHA256SUMS",
         }  # fmt: skip
         assert made.verdict is Verdict.PASS

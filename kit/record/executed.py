@@ -7,6 +7,7 @@ everything the notebook shows is what its steps say.
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ EXECUTION = tuple(Execution.model_fields)
 PARAMETERS = tuple(name for name in RunParameters.model_fields if name != "execution")
 _RUN = (
     "kit_version", "python", "platform", "packages", "started", "demonstration", "parameters_sha256", "attempt",
-    "register",
+    "register", "approval", "catalogue_sha256",
 )  # fmt: skip
 
 
@@ -60,8 +61,13 @@ class Executed:
     @property
     def sources_sha256(self) -> str:
         """The hash of the protocol as written: all cells but the injected parameters, without outputs."""
-        told = [[cell["cell_type"], source(cell)] for cell in cells(self.notebook) if INJECTED not in _tags(cell)]
-        return sha256(canonical(told))
+        return sources_sha256(self.notebook)
+
+
+def sources_sha256(notebook: Mapping[str, Any]) -> str:
+    """Return the hash of a notebook as written: all cells but the injected parameters, without outputs."""
+    told = [[cell["cell_type"], source(cell)] for cell in cells(notebook) if INJECTED not in _tags(cell)]
+    return sha256(canonical(told))
 
 
 def read_executed(path: Path) -> Executed:
@@ -214,7 +220,7 @@ def _require_derived(display: Display, steps: list[dict[str, Json]], requirement
     derived = {
         "summary": lambda: results.summary(steps),
         "traceability": lambda: results.traceability(steps, requirements),
-        "deviations": lambda: results.deviations(steps),
+        "deviations": lambda: results.deviations(results.findings_of(steps)),
     }.get(display.kind)
     if derived and canonical(derived()) != canonical(display.data):
         raise RecordError(f"the {display.kind} shown does not follow from the findings", _UNEDITED)

@@ -6,7 +6,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from kit.errors import RecordError
 from kit.record.manifest import files_in
+
+_ASIDE = ".replaced-"
 
 
 @contextlib.contextmanager
@@ -50,6 +53,25 @@ def hold(folder: Path) -> int:
     return handle
 
 
+@contextlib.contextmanager
+def held(record: Path) -> Iterator[None]:
+    """Hold a record for a block that adds to it: what adds to one record comes one after the other.
+
+    Raises:
+        RecordError: another process adds to it.
+    """
+    try:
+        handle = hold(record)
+    except BlockingIOError as error:
+        raise RecordError(f"another process adds to {record}", "wait until it is done") from error
+    except OSError as error:
+        raise RecordError(f"{record} can't be opened: {error.strerror}", "name the folder of a record") from error
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
 def is_held(folder: Path) -> bool:
     """Return whether a process that lives holds a folder."""
     try:
@@ -77,3 +99,22 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def exchange(record: Path, other: Path) -> None:
+    """Put another folder in the place of a record's, under the register's lock; `restore` mends what a kill leaves."""
+    aside = record.parent / f"{_ASIDE}{record.name}"
+    record.rename(aside)
+    other.rename(record)
+    sync_folder(record.parent)
+    shutil.rmtree(aside)
+
+
+def restore(outputs: Path) -> None:
+    """Put back, or away, what a process that was killed while it exchanged a record left; under the register's lock."""
+    for aside in outputs.glob(f"{_ASIDE}*"):
+        record = outputs / aside.name.removeprefix(_ASIDE)
+        if record.exists():
+            shutil.rmtree(aside)
+        else:
+            aside.rename(record)

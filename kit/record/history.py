@@ -7,7 +7,7 @@ from pathlib import Path
 from kit.canonical import Json, sha256_file
 from kit.errors import KitError, ParameterError, RecordError
 from kit.parameters import RunParameters
-from kit.record.folders import is_held
+from kit.record.folders import is_held, restore
 from kit.record.manifest import MANIFEST, RUNS, read_manifest
 from kit.record.register import Register, RegisterEntry
 
@@ -43,11 +43,31 @@ class History:
         told = self.last("finished", "concluded")
         return str(told.data.get("verdict", "")) if told else ""
 
+    def to_json(self) -> dict[str, Json]:
+        """Return it as a row of a list."""
+        first = self.entries[0]
+        return {
+            "record_id": self.record_id,
+            "began": first.time,
+            "attempt": first.data.get("attempt"),
+            "state": self.state,
+            "verdict": self.verdict,
+            "digest": self.digest,
+            "executed_by": first.data.get("executed_by") or "",
+            "reason": first.data.get("reason") or "",
+            "later": [_later(entry) for entry in self.entries if entry.event not in (*_STATES, "issued")],
+        }
+
     @property
     def digest(self) -> str:
         """The record digest, empty where no record stands."""
-        told = self.last("finished")
+        told = self.last("finished", "issued")
         return str(told.data.get("digest", "")) if told else ""
+
+
+def _later(entry: RegisterEntry) -> str:
+    what = {"signed": "role", "deviation": "deviation", "archived": "destination"}.get(entry.event)
+    return f"{entry.event} {entry.data.get(what, '')}" if what else entry.event
 
 
 def histories(entries: Iterable[RegisterEntry]) -> dict[str, History]:
@@ -105,9 +125,12 @@ def _told(one: History) -> dict[str, Json]:
 def settle(register: Register, outputs: Path) -> None:
     """Register the end of runs that ended without a word: a record that stands is finished, what is dead is aborted.
 
+    A record that a killed process had put aside is put back first.
+
     Raises:
         RecordError: the register can't be written.
     """
+    restore(outputs)
     for one in histories(register.entries).values():
         if one.state == "finished" or one.last("started") is None:
             continue

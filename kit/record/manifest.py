@@ -19,6 +19,9 @@ SUMS = "SHA256SUMS"
 NOTEBOOK = "record.ipynb"
 HTML = "record.html"
 PDF = "record.pdf"
+SIGNED = "record.signed.pdf"
+ADDENDA = "addenda"
+APPROVAL = "approval.pdf"
 FINDINGS = "findings.json"
 JUNIT = "junit.xml"
 EVIDENCE = "evidence"
@@ -26,6 +29,8 @@ RUNS = ".runs"
 """Where, in the outputs folder, a run keeps what it has until its record is sealed."""
 
 SCHEMA = 1
+RECORD, PROTOCOL = "record", "protocol"
+"""What a manifest can be of: an execution, or a protocol that is to be approved."""
 RESTORE = "restore the record from its archive"
 
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -64,8 +69,17 @@ def file_table(folder: Path, names: Iterable[str]) -> dict[str, Json]:
 
 
 def sums_text(folder: Path) -> str:
-    """Return what `SHA256SUMS` holds: a line for each other file, in `sha256sum`'s own format."""
-    return "".join(f"{sha256_file(folder / name)}  {name}\n" for name in files_in(folder) if name != SUMS)
+    """Return what `SHA256SUMS` holds: a line for each other file, in `sha256sum`'s own format.
+
+    What is added to a sealed record later is not listed: it has its own proof.
+    """
+    names = [name for name in files_in(folder) if not is_added_later(name)]
+    return "".join(f"{sha256_file(folder / name)}  {name}\n" for name in names if name != SUMS)
+
+
+def is_added_later(name: str) -> bool:
+    """Return whether a name is one of what may be added to a sealed record: the signed PDF, and the addenda."""
+    return name == SIGNED or name.startswith(f"{ADDENDA}/")
 
 
 def read_manifest(folder: Path) -> dict[str, Json]:
@@ -80,6 +94,15 @@ def read_manifest(folder: Path) -> dict[str, Json]:
         raise RejectionError(
             f"{MANIFEST} can't be read: {error.strerror}", "restore it, or name the folder of a sealed record"
         ) from error
+    return parse_manifest(content)
+
+
+def parse_manifest(content: bytes) -> dict[str, Json]:
+    """Return the manifest that these bytes are.
+
+    Raises:
+        RejectionError: it is not canonical JSON, of another schema, or names a file outside the record.
+    """
     try:
         manifest = json.loads(content)
         canonical_form = canonical(manifest)
@@ -90,6 +113,8 @@ def read_manifest(folder: Path) -> dict[str, Json]:
         raise RejectionError(f"{MANIFEST} is not in canonical form (RFC 8785)", RESTORE)
     if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
         raise RejectionError(f"{MANIFEST} is not of schema {SCHEMA}", "verify it with the kit version that made it")
+    if manifest.get("kind") not in (RECORD, PROTOCOL) or not isinstance(manifest.get("record_id"), str):
+        raise RejectionError(f"{MANIFEST} does not say of which record it is", RESTORE)
     files = manifest.get("files")
     if not isinstance(files, dict) or not files:
         raise RejectionError(f"{MANIFEST} lists no files", RESTORE)

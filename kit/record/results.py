@@ -83,10 +83,10 @@ def traceability(steps: Steps, requirements: Sequence[Mapping[str, Json]]) -> di
     return {"rows": rows}
 
 
-def deviations(steps: Steps) -> dict[str, Json]:
-    """Return what did not pass, each with an id under which its deviation is handled."""
+def deviations(findings: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
+    """Return what did not pass among the findings of a run, each with an id under which its deviation is handled."""
     rows: list[dict[str, Json]] = []
-    for finding in findings_of(steps):
+    for finding in findings:
         if finding["verdict"] in (Verdict.PASS, Verdict.NOT_APPLICABLE):
             continue
         unmet = [name for name, met in finding["met"].items() if met is not True]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kit import __version__
-from kit.canonical import Json, canonical, sha256
+from kit.canonical import Json, canonical, sha256, sha256_file
 from kit.errors import EvidenceError, KitError, RecordError
 from kit.evidence import INDEX, index_sha256, read_body, read_index
 from kit.findings import Verdict
@@ -17,11 +17,13 @@ from kit.record.folders import sync, sync_folder, temporary_folder
 from kit.record.history import histories, require_started
 from kit.record.junit import junit_xml
 from kit.record.manifest import (
+    APPROVAL,
     EVIDENCE,
     FINDINGS,
     JUNIT,
     MANIFEST,
     NOTEBOOK,
+    RECORD,
     RUNS,
     SCHEMA,
     SUMS,
@@ -72,14 +74,11 @@ def seal(notebook: Path, outputs: Path, render: Render) -> Sealed:
                 require_started(register, executed.run_id, **executed.run["register"])
                 head = register.head
             _take_evidence(working / EVIDENCE, temporary / EVIDENCE, executed)
+            _take_approval(working / APPROVAL, temporary / APPROVAL, executed)
             digest = _write_inputs(temporary, executed, head)
             warnings = render(temporary, executed, digest)
-            (temporary / SUMS).write_text(sums_text(temporary), encoding="utf-8")
-            sync(temporary)
-            with locked_register(_outputs_of(working)) as register:
-                temporary.rename(folder)
-                sync_folder(outputs)
-                register.append("finished", executed.run_id, {"verdict": executed.verdict.value, "digest": digest})
+            told = {"verdict": executed.verdict.value, "digest": digest}
+            close(temporary, folder, _outputs_of(working), "finished", told)
     except BlockingIOError as error:
         raise RecordError(f"{executed.run_id} is being sealed by another process", "wait until it is done") from error
     except OSError as error:
@@ -90,6 +89,21 @@ def seal(notebook: Path, outputs: Path, render: Render) -> Sealed:
         ) from error
     _discard(working, notebook)
     return Sealed(folder, executed.verdict, digest, tuple(warnings))
+
+
+def close(temporary: Path, folder: Path, outputs: Path, event: str, told: Mapping[str, Json]) -> None:
+    """Give a temporary folder its sums, have it stand under its name, and register that in an outputs folder.
+
+    Raises:
+        OSError: it can't be written.
+        RecordError: it stands, and can't be registered; the next start of a run registers it.
+    """
+    (temporary / SUMS).write_text(sums_text(temporary), encoding="utf-8")
+    sync(temporary)
+    with locked_register(outputs) as register:
+        temporary.rename(folder)
+        sync_folder(folder.parent)
+        register.append(event, folder.name, told)
 
 
 def _read(notebook: Path, outputs: Path) -> Executed:
@@ -152,6 +166,25 @@ def _take_evidence(source: Path, target: Path, executed: Executed) -> None:
             raise RecordError(f"a finding of {finding['test_case']} cites no evidence: {missing[0]}", "run it again")
 
 
+def _take_approval(source: Path, target: Path, executed: Executed) -> None:
+    """Copy the approved protocol that the run cites, if any, and hold the notebook against it.
+
+    Raises:
+        RecordError: it is not the one that the run cites, or approves another notebook.
+    """
+    approval = executed.run["approval"]
+    if approval is None:
+        return
+    shutil.copyfile(source, target)
+    if sha256_file(target) != approval["sha256"]:
+        raise RecordError(f"{source} is not the approved protocol that the run cites", "run the notebook again")
+    if approval["protocol_sha256"] != executed.sources_sha256:
+        raise RecordError(
+            f"{approval['record_id']} approves another notebook than the one that was executed",
+            "execute the approved notebook, or have this one approved",
+        )
+
+
 def _write_inputs(folder: Path, executed: Executed, head: Seen) -> str:
     """Write all that the manifest covers besides the evidence, and the manifest; return its digest."""
     (folder / NOTEBOOK).write_bytes(executed.content)
@@ -176,9 +209,10 @@ def findings_document(executed: Executed) -> dict[str, Json]:
 
 def _manifest(executed: Executed, head: Seen, files: Mapping[str, Json]) -> dict[str, Json]:
     run = executed.run
-    kept = ("protocol", *EXECUTION, "started", "demonstration", "attempt")
+    kept = ("protocol", *EXECUTION, "started", "demonstration", "attempt", "approval", "catalogue_sha256")
     return {
         "schema": SCHEMA,
+        "kind": RECORD,
         "record_id": executed.run_id,
         "kit_version": __version__,
         "executed_with": {name: run[name] for name in ("kit_version", "python", "platform", "packages")},

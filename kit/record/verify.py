@@ -1,108 +1,294 @@
-"""Verifies a record's folder, offline: numbered steps, the first that does not hold rejects it, by file and reason.
+"""Verifies a record, offline: numbered steps, the first that does not hold rejects it, by file and reason.
 
-Loads neither boto3 nor nbconvert. What hashes alone can't show: whoever edits a record and redoes every hash of it is
-not caught here; `SHA256SUMS` and manifest show that the record is whole, not that it is the one that was made.
+Takes the folder of a record, or its lone PDF. Loads neither boto3 nor nbconvert. What hashes alone can't show: whoever
+edits an unsigned record and redoes every hash of it is caught by the register, a replay, or the receipt of an archive,
+and not by `SHA256SUMS`.
 """
 
-import re
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from kit.canonical import Json, sha256_file
+from kit.canonical import Json
 from kit.errors import RecordError, RejectionError
-from kit.record.manifest import HTML, MANIFEST, PDF, RESTORE, SUMS, files_in, is_plain_name, read_manifest
+from kit.evidence import timestamp
+from kit.record.addenda import deviations_of, read_addenda
+from kit.record.bound import Given, hold_approval_of, hold_manifest, hold_register, hold_roles
+from kit.record.manifest import (
+    HTML,
+    MANIFEST,
+    PDF,
+    PROTOCOL,
+    RESTORE,
+    SIGNED,
+    SUMS,
+    files_in,
+    is_added_later,
+    read_manifest,
+)
+from kit.record.pdf import attachments, extract, hold_markers, hold_printed
+from kit.record.receipt import read_receipt
+from kit.record.register import REGISTER
+from kit.record.replay import replay
+from kit.record.signatures.keys import load_pem
+from kit.record.signatures.revisions import hold_revisions
+from kit.record.signatures.validate import Signed, read_signatures, validate
+from kit.record.whole import hashes_of, hold_files, hold_names, hold_page, hold_sums
 
-_LINE = re.compile(r"([0-9a-f]{64})  (.+)", re.ASCII)
 _BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the verification that held, in words."""
+    """One step of a verification; `held` is false where what it takes was not given, or the record has none of it."""
 
     number: int
     text: str
+    held: bool
 
 
-def verify(folder: Path) -> Iterator[Step]:
+@dataclass(frozen=True)
+class Asked:
+    """What a verification is given besides the record.
+
+    `register` is found beside the record where none is named; `receipts` are of its archive. `trust` is a PEM file of
+    root certificates.
+    `unregistered` lets by what was added and not registered yet, which is for whoever is about to register it.
+    """
+
+    register: Path | None = None
+    receipts: tuple[Path, ...] = ()
+    trust: Path | None = None
+    replay: bool = False
+    unregistered: bool = False
+
+
+def verify(record: Path, asked: Asked = Asked()) -> Iterator[Step]:
     """Yield each step as it holds; memory stays flat for files of any size.
 
     Raises:
-        RecordError: there is no folder of that name.
+        RecordError: there is no record of that name.
         RejectionError: a step does not hold, or a file can't be read; names the file and the reason.
     """
-    if not folder.is_dir():
-        raise RecordError(f"{folder} is no folder", "name the folder of a sealed record")
+    if not record.exists():
+        raise RecordError(f"{record} is not there", "name the folder of a sealed record, or its PDF")
     try:
-        yield from _steps(folder)
+        with _opened(record.resolve(), asked) as opened:
+            for number, step in enumerate(_STEPS, start=1):
+                text = step(opened)
+                yield Step(number, str(text), not isinstance(text, _NotGiven))
     except OSError as error:
         raise RejectionError(f"{error.filename} can't be read: {error.strerror}", "make it readable") from error
 
 
-def _steps(folder: Path) -> Iterator[Step]:
-    # first of all: what is no regular file could be endless, or lie outside the record
-    present = files_in(folder)
-    manifest = read_manifest(folder)
-    yield Step(1, f"{MANIFEST} is canonical and lists {len(manifest['files'])} files")
-    _hold_names(manifest, present)
-    yield Step(2, "every file of the record is there, and no other")
-    for name, entry in manifest["files"].items():
-        _hold_file(folder, name, entry)
-    yield Step(3, f"size and SHA-256 of {len(manifest['files'])} files are those of {MANIFEST}")
-    count = _hold_sums(folder, present)
-    yield Step(4, f"{SUMS} lists {count} files, and the SHA-256 of each is right")
-    digest = sha256_file(folder / MANIFEST)
-    if not _prints(folder / HTML, digest):
-        raise RejectionError(f"{HTML} does not print the digest of {MANIFEST}", RESTORE)
-    yield Step(5, f"{HTML} prints the record digest {digest}")
+class _NotGiven(str):
+    """What a step says where it had nothing to hold."""
+
+    __slots__ = ()
 
 
-def _hold_names(manifest: dict[str, Json], present: list[str]) -> None:
-    wanted = {*manifest["files"], MANIFEST, SUMS, HTML}
-    for name in sorted(wanted - set(present)):
-        raise RejectionError(f"{name} is missing", RESTORE)
-    for name in sorted(set(present) - wanted - {PDF}):
-        raise RejectionError(f"{name} is no file of this record", "remove it from the folder, or restore the record")
+@dataclass(frozen=True)
+class _Opened:
+    """A record that is being verified: its folder, or that of what its lone PDF carried."""
+
+    folder: Path
+    pdf: Path
+    signed: Path | None
+    lone: bool
+    asked: Asked
+
+    @cached_property
+    def present(self) -> list[str]:
+        # first of all: what is no regular file could be endless, or lie outside the record
+        return files_in(self.folder)
+
+    @cached_property
+    def manifest(self) -> dict[str, Json]:
+        return read_manifest(self.folder)
+
+    @cached_property
+    def hashes(self) -> dict[str, str]:
+        return hashes_of(self.folder, (name for name in self.present if name != SUMS and not is_added_later(name)))
+
+    @cached_property
+    def digest(self) -> str:
+        return self.hashes[MANIFEST]
+
+    @cached_property
+    def signatures(self) -> list[Signed]:
+        if self.signed is None:
+            return []
+        roots = load_pem(self.asked.trust) if self.asked.trust else None
+        return list(validate(self.signed, roots).signatures)
+
+    @cached_property
+    def given(self) -> Given:
+        statements = tuple(one.statement for one in self.signatures)
+        return Given(self.folder, self.manifest, self.digest, self.signed, statements, tuple(read_addenda(self.folder)))
 
 
-def _hold_file(folder: Path, name: str, entry: dict[str, Json]) -> None:
-    size = (folder / name).stat().st_size
-    if size != entry["bytes"]:
-        raise RejectionError(f"{name} has {size} bytes, and the manifest says {entry['bytes']}", RESTORE)
-    if sha256_file(folder / name) != entry["sha256"]:
-        raise RejectionError(f"{name} was changed: its SHA-256 is not that of the manifest", RESTORE)
+@contextmanager
+def _opened(record: Path, asked: Asked) -> Iterator[_Opened]:
+    if record.is_dir():
+        signed = record / SIGNED
+        yield _Opened(record, record / PDF, signed if signed.exists() else None, False, asked)
+        return
+    with TemporaryDirectory(prefix="trailkit-") as scratch:
+        folder = Path(scratch) / "record"
+        extract(record, folder)
+        yield _Opened(folder, record, record if read_signatures(record) else None, True, asked)
 
 
-def _hold_sums(folder: Path, present: list[str]) -> int:
-    """Hold `SHA256SUMS` to its own format: stricter than `sha256sum -c`, which so agrees whenever this holds."""
-    try:
-        *lines, rest = (folder / SUMS).read_bytes().decode("utf-8").split("\n")
-    except UnicodeDecodeError as error:
-        raise RejectionError(f"{SUMS} is no text: {error}", RESTORE) from error
-    if rest:
-        raise RejectionError(f"{SUMS} does not end with the end of a line", RESTORE)
-    listed: dict[str, str] = {}
-    for number, line in enumerate(lines, start=1):
-        match = _LINE.fullmatch(line)
-        if match is None or not is_plain_name(match[2]) or match[2] in listed:
-            raise RejectionError(f"line {number} of {SUMS} is malformed, or names a file twice", RESTORE)
-        listed[match[2]] = match[1]
-    for name in sorted(set(present) - {SUMS} - set(listed)):
-        raise RejectionError(f"{SUMS} does not list {name}", RESTORE)
-    for name in sorted(set(listed) - set(present) | {SUMS} & set(listed)):
-        raise RejectionError(f"{SUMS} lists {name}, which is no file of this record", RESTORE)
-    for name, digest in listed.items():
-        if sha256_file(folder / name) != digest:
-            raise RejectionError(f"{name} was changed: its SHA-256 is not that of {SUMS}", RESTORE)
-    return len(listed)
+def _manifest(opened: _Opened) -> str:
+    _ = opened.present
+    return f"{MANIFEST} is canonical and lists {len(opened.manifest['files'])} files"
 
 
-def _prints(page: Path, digest: str) -> bool:
-    wanted, before = digest.encode(), b""
-    with page.open("rb") as stream:
-        while block := stream.read(_BLOCK):
-            if wanted in before + block:
-                return True
-            before = block[-len(wanted) :]
-    return False
+def _names(opened: _Opened) -> str:
+    if opened.lone:
+        return _NotGiven(f"the folder; all that the manifest lists was taken from {opened.pdf.name}")
+    hold_names(opened.manifest, opened.present)
+    return "every file of the record is there, and no other"
+
+
+def _files(opened: _Opened) -> str:
+    hold_files(opened.folder, opened.manifest, opened.hashes)
+    return f"size and SHA-256 of {len(opened.manifest['files'])} files are those of {MANIFEST}"
+
+
+def _sums(opened: _Opened) -> str:
+    if opened.lone:
+        return _NotGiven(f"{SUMS}")
+    return f"{SUMS} lists {hold_sums(opened.folder, opened.hashes)} files, and the SHA-256 of each is right"
+
+
+def _page(opened: _Opened) -> str:
+    if opened.lone:
+        return _NotGiven(f"{HTML}")
+    hold_page(opened.folder / HTML, opened.digest)
+    return f"{HTML} prints the record digest {opened.digest}"
+
+
+def _verdict(opened: _Opened) -> str:
+    return hold_manifest(opened.given)
+
+
+def _paper(opened: _Opened) -> str:
+    if not opened.pdf.exists():
+        if opened.signed:
+            raise RejectionError(f"{PDF} is missing", RESTORE)
+        return _NotGiven(f"{PDF}: it was not made when the record was sealed")
+    if not opened.lone:
+        _hold_attached(opened)
+    hold_markers(opened.pdf)
+    hold_printed(opened.pdf, str(opened.manifest["record_id"]), opened.digest)
+    count = len(opened.manifest["files"]) + 1
+    return f"{opened.pdf.name} carries these {count} files and no other, is marked PDF/A-3a, and prints the digest"
+
+
+def _hold_attached(opened: _Opened) -> None:
+    """Hold every attachment of the PDF against the manifest."""
+    wanted = {name: (entry["bytes"], entry["sha256"]) for name, entry in opened.manifest["files"].items()}
+    wanted[MANIFEST] = ((opened.folder / MANIFEST).stat().st_size, opened.digest)
+    with attachments(opened.pdf) as carried:
+        for name in sorted(set(carried) ^ set(wanted)):
+            what = "does not carry" if name in wanted else "carries, and the manifest does not list,"
+            raise RejectionError(f"{PDF} {what} {name}", RESTORE)
+        for name, attachment in carried.items():
+            size, digest = wanted[name]
+            running = hashlib.sha256()
+            for block in attachment.blocks(size):
+                running.update(block)
+            if running.hexdigest() != digest:
+                raise RejectionError(f"{PDF}: the attachment {name} is not the file of the record", RESTORE)
+
+
+def _signatures(opened: _Opened) -> str:
+    if opened.signed is None:
+        return _NotGiven("signatures: the record is unsigned")
+    if not opened.lone:
+        _hold_prefix(opened.pdf, opened.signed)
+    hold_revisions(opened.signed)
+    if not opened.signatures:
+        raise RejectionError(f"{opened.signed.name} holds no signature", RESTORE)
+    return "; ".join(_said(one) for one in opened.signatures)
+
+
+def _said(one: Signed) -> str:
+    known = f"issued under {one.root}" if one.root else "by nobody known: no --trust given"
+    when = f"timestamped {timestamp(one.timestamp.time)}" if one.timestamp else f"{one.statement.time} by its own clock"
+    return f"{one.statement.role}: {one.statement.name} ({one.statement.subject}), {when}, {known}"
+
+
+def _hold_prefix(pdf: Path, signed: Path) -> None:
+    """Hold that the signed PDF begins with the bytes of the sealed one."""
+    with pdf.open("rb") as first, signed.open("rb") as second:
+        while block := first.read(_BLOCK):
+            if second.read(len(block)) != block:
+                raise RejectionError(f"{SIGNED} does not begin with the bytes of {PDF}", RESTORE)
+
+
+def _roles(opened: _Opened) -> str:
+    if not opened.signatures:
+        return _NotGiven("roles: nobody has signed")
+    hold_roles(opened.given, list(deviations_of(opened.folder, opened.manifest)))
+    roles = ", ".join(one.statement.role for one in opened.signatures)
+    return f"signed as {roles}, on this record; each role once, and the one who executed did not approve"
+
+
+def _register(opened: _Opened) -> str:
+    beside = opened.folder.parent / REGISTER
+    path = opened.asked.register or (beside if beside.exists() and not opened.lone else None)
+    if path is None:
+        return _NotGiven("the register: that this record was not redone, and what else was run, is not shown")
+    receipts = {one.name: one.seen for one in map(read_receipt, opened.asked.receipts)}
+    return hold_register(opened.given, path, receipts, unregistered=opened.asked.unregistered)
+
+
+def _approval(opened: _Opened) -> str:
+    if opened.manifest["kind"] == PROTOCOL:
+        return _NotGiven("an approved protocol: this is one")
+    held = hold_approval_of(opened.given, opened.asked.trust)
+    return held or _NotGiven("an approved protocol: the run was made without one")
+
+
+def _addenda(opened: _Opened) -> str:
+    open_deviations = list(deviations_of(opened.folder, opened.manifest))
+    handled = [addendum.data["deviation"]["id"] for addendum in opened.given.addenda]
+    if not open_deviations:
+        return _NotGiven("addenda: the record has no deviation")
+    left = [name for name in open_deviations if name not in handled]
+    what = f"{len(handled)} addenda are whole and tell of this record"
+    return f"{what}; no addendum tells of {', '.join(left)}" if left else what
+
+
+def _archived(opened: _Opened) -> str:
+    if not opened.asked.receipts:
+        return _NotGiven("receipts of an archive")
+    for path in opened.asked.receipts:
+        kept = read_receipt(path)
+        if kept.record_id != opened.manifest["record_id"] or kept.files.get(MANIFEST) != opened.digest:
+            raise RejectionError(f"{path.name} is the receipt of another record", "name the receipt of this one")
+        for name, digest in kept.files.items():
+            if opened.hashes.get(name, digest) != digest:
+                raise RejectionError(f"{name} is not what {path.name} says was archived", RESTORE)
+    return f"{len(opened.asked.receipts)} receipts say that this record was archived as it is"
+
+
+def _replay(opened: _Opened) -> str:
+    if not opened.asked.replay:
+        return _NotGiven("--replay: that the verdict follows from the evidence is not shown")
+    if opened.manifest["kind"] == PROTOCOL:
+        return _NotGiven("a replay: nothing was executed")
+    done = replay(opened.folder, opened.manifest)
+    return f"judged again from the evidence alone by trailkit {done.kit_version}: {done.findings} findings, the same"
+
+
+_STEPS: tuple[Callable[[_Opened], str], ...] = (
+    _manifest, _names, _files, _sums, _page, _verdict, _paper, _signatures, _roles, _register, _approval, _addenda,
+    _archived, _replay,
+)  # fmt: skip

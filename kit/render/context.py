@@ -71,6 +71,8 @@ class RecordContext:
     created: str = ""
     page_size: Literal["A4", "Letter"] = "A4"
     manifest: Mapping[str, Any] | None = None
+    executed: bool = True
+    """False for a protocol that is to be approved before it is executed."""
 
     def __post_init__(self) -> None:
         """Refuse a sheet that no stylesheet knows.

@@ -20,6 +20,7 @@ from kit.present.displays import Display, cells, display_of, last, markup, outpu
 from kit.present.templating import compact, environment, stylesheet, template_text
 from kit.present.text import cut, plain, slug, visible
 from kit.present.words import VERDICTS
+from kit.record.signatures.stamp import BOXES, PAGE
 from kit.render.bodies import readable
 from kit.render.context import EvidenceEntry, RecordContext
 from kit.render.guard import brief, stamp, verdict, warnings
@@ -30,6 +31,8 @@ _BODIES = 4_000_000
 _FOREIGN = 8_000
 _PNG = re.compile(r"[A-Za-z0-9+/=\s]+")
 _COLOUR_CODE = re.compile(r"\x1b\[[0-9;]*m")
+# the margins of the sheet, in points: sheet.css has them in millimetres
+_LEFT, _TOP = 18 * 72 / 25.4, 24 * 72 / 25.4
 _UNSAFE_REPAIR = "run the notebook again with this version of the kit, and don't edit its outputs"
 
 
@@ -42,7 +45,7 @@ def render_html(notebook: Mapping[str, Any], record: RecordContext) -> str:
     displays = read_displays(notebook)
     try:
         page = _Page(notebook, displays, record)
-        css = compact(stylesheet() + template_text("kit.render", "page.css") + _running(page, record))
+        css = compact(stylesheet() + template_text("kit.render", "page.css") + _running(page, record) + _boxes())
         digest = b64encode(sha256(css.encode()).digest()).decode()
         template = environment("kit.render", "kit.present").get_template("page.html")
         return template.render(page=page, record=record, css=Markup(css), style_hash=digest)  # noqa: S704 - our own CSS
@@ -67,14 +70,16 @@ class _Page:
         self.state = " · ".join(
             part for part in (self.stamp, "" if record.sealed else "UNSEALED: not a record") if part
         )
-        self.warnings = warnings(notebook, displays, record)
+        self.warnings = warnings(notebook, displays, record) if record.executed else []
         self.brief = brief(displays, self.steps)
+        self.brief_title = "Results in brief" if record.executed else "Test cases in brief"
         self.verdict = verdict(self.conclusion, self.brief, self.steps)
         self.links = _Links(displays, record.evidence)
         self.cited = _cited(self.steps)
         self.contents: list[tuple[Heading, list[tuple[str, str, str]]]] = []
         self.blocks = Markup("").join(self._blocks(notebook))
         self.evidence = list(self._evidence())
+        self.roles = list(BOXES)
 
     @property
     def account(self) -> str:
@@ -232,15 +237,26 @@ def _joined(text: Any) -> str:
     return "".join(map(str, text)) if isinstance(text, list) else "" if text is None else str(text)
 
 
+def _boxes() -> str:
+    """Return where on the last page of the PDF each role signs: frames of the numbers that the signing goes by."""
+    rules = []
+    for role, (left, bottom, right, top) in BOXES.items():
+        place = f"left: {left - _LEFT:.2f}pt; top: {PAGE[1] - top - _TOP:.2f}pt"
+        rules.append(f".tk-page .tk-sign-{role} {{ {place}; width: {right - left}pt; height: {top - bottom}pt; }}")
+    return "\n".join(rules)
+
+
 def _running(page: _Page, record: RecordContext) -> str:
+    name = record.record_id or (page.run or {}).get("run_id") or page.title
+    digest = f"Record digest {record.record_digest[:80]}" if record.sealed else "Unsealed: no record digest"
+    return running(str(name), page.state, digest, record.page_size)
+
+
+def running(name: str, state: str, digest: str, page_size: str) -> str:
     """Return the page rules: what stands in the margin of every sheet."""
-    words = {
-        # Short enough that it can't reach the stamp beside it.
-        "NAME": short(record.record_id or (page.run or {}).get("run_id") or page.title, 34),
-        "STATE": page.state,
-        "DIGEST": f"Record digest {record.record_digest[:80]}" if record.sealed else "Unsealed: no record digest",
-    }
-    css = template_text("kit.render", "sheet.css").replace("SIZE", record.page_size)
+    # short enough that it can't reach the stamp beside it
+    words = {"NAME": short(name, 34), "STATE": state, "DIGEST": digest}
+    css = template_text("kit.render", "sheet.css").replace("SIZE", page_size)
     return re.sub(r'"(NAME|STATE|DIGEST)"', lambda match: css_text(words[match[1]]), css)
 
 

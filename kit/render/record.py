@@ -1,10 +1,12 @@
 """Renders the files of a record that is being sealed: the HTML page always, the PDF where its libraries are there."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from kit.errors import KitError, MissingLibraryError
 from kit.record.executed import Executed
-from kit.record.manifest import EVIDENCE, FINDINGS, HTML, JUNIT, MANIFEST, NOTEBOOK, PDF, read_manifest
+from kit.record.manifest import APPROVAL, EVIDENCE, FINDINGS, HTML, JUNIT, MANIFEST, NOTEBOOK, PDF, read_manifest
 from kit.render.context import Attachment, RecordContext, attach_folder, evidence_entries
 from kit.render.html import render_html
 from kit.render.pdf import render_pdf
@@ -27,7 +29,29 @@ def render_record(folder: Path, executed: Executed, digest: str) -> list[KitErro
         created=str(executed.conclusion["finished"]),
         manifest=read_manifest(folder),
     )
-    page = render_html(executed.notebook, record)
+    return _render(folder, executed.notebook, record)
+
+
+def render_protocol(folder: Path, notebook: Mapping[str, Any], digest: str) -> list[KitError]:
+    """Write `record.html` and `record.pdf` of a protocol that is to be approved, as `render_record` does.
+
+    Raises:
+        RenderError: the HTML can't be made, or the PDF for another reason than its libraries.
+    """
+    manifest = read_manifest(folder)
+    record = RecordContext(
+        record_id=manifest["record_id"],
+        record_digest=digest,
+        sealed=True,
+        created=manifest["issued"],
+        manifest=manifest,
+        executed=False,
+    )
+    return _render(folder, notebook, record)
+
+
+def _render(folder: Path, notebook: Mapping[str, Any], record: RecordContext) -> list[KitError]:
+    page = render_html(notebook, record)
     (folder / HTML).write_text(page, encoding="utf-8")
     try:
         content = render_pdf(page, record, [*_attached(folder), *attach_folder(folder / EVIDENCE)])
@@ -38,9 +62,11 @@ def render_record(folder: Path, executed: Executed, digest: str) -> list[KitErro
 
 
 def _attached(folder: Path) -> list[Attachment]:
-    return [
+    known = [
         Attachment(MANIFEST, folder / MANIFEST, "Manifest of the record", "application/json", "Supplement"),
-        Attachment(NOTEBOOK, folder / NOTEBOOK, "Executed notebook", "application/x-ipynb+json", "Source"),
+        Attachment(NOTEBOOK, folder / NOTEBOOK, "Notebook", "application/x-ipynb+json", "Source"),
         Attachment(FINDINGS, folder / FINDINGS, "Findings", "application/json"),
         Attachment(JUNIT, folder / JUNIT, "Findings as JUnit XML", "application/xml"),
+        Attachment(APPROVAL, folder / APPROVAL, "Approved protocol", "application/pdf"),
     ]
+    return [attachment for attachment in known if (folder / attachment.name).exists()]

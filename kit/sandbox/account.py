@@ -21,6 +21,9 @@ TRAIL = "gxp-trail"
 TRAIL_ARN = f"arn:aws:cloudtrail:{REGION}:{ACCOUNT_ID}:trail/{TRAIL}"
 LOG_BUCKET = f"gxp-cloudtrail-logs-{ACCOUNT_ID}"
 ACCESS_BUCKET = f"gxp-access-logs-{ACCOUNT_ID}"
+ARCHIVE_BUCKET = f"gxp-records-archive-{ACCOUNT_ID}"
+"""The bucket for records: with Object Lock, versioning and the trail's key by default, and nothing in it."""
+
 ALIAS = "alias/CloudTrailGxPKey"
 DESCRIPTION = "CloudTrail/GxP Annex 11 key"
 READER = f"arn:aws:iam::{ACCOUNT_ID}:role/GxPLogReader"
@@ -104,6 +107,7 @@ def seed(client: Clients, rules: Rules, expire_key: Callable[[str], None]) -> Ac
     client("s3control").put_public_access_block(AccountId=ACCOUNT_ID, PublicAccessBlockConfiguration=ALL_BLOCKED)
     make_access_bucket(client)
     make_log_bucket(client, LOG_BUCKET, TRAIL_ARN, account.key_arn)
+    make_archive_bucket(client, account.key_arn)
     cloudtrail = client("cloudtrail")
     make_trail(client, TRAIL, LOG_BUCKET)
     cloudtrail.update_trail(Name=TRAIL, EnableLogFileValidation=True)
@@ -186,15 +190,19 @@ def bucket_statements(bucket: str, trail_arn: str) -> Statements:
             "Resource": f"{arn}/AWSLogs/{ACCOUNT_ID}/*",
             "Condition": {"StringEquals": {"s3:x-amz-acl": "bucket-owner-full-control", "aws:SourceArn": trail_arn}},
         },
-        {
-            "Sid": "DenyInsecureTransport",
-            "Effect": "Deny",
-            "Principal": "*",
-            "Action": "s3:*",
-            "Resource": [arn, f"{arn}/*"],
-            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-        },
+        _only_tls(arn),
     ]
+
+
+def _only_tls(bucket_arn: str) -> dict[str, Any]:
+    return {
+        "Sid": "DenyInsecureTransport",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [bucket_arn, f"{bucket_arn}/*"],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
 
 
 def make_log_bucket(
@@ -208,9 +216,7 @@ def make_log_bucket(
         configuration = {"ObjectLockEnabled": "Enabled", "Rule": retention}
         s3.put_object_lock_configuration(Bucket=bucket, ObjectLockConfiguration=configuration)
         s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-    by_default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key_arn}
-    rules = [{"ApplyServerSideEncryptionByDefault": by_default, "BucketKeyEnabled": False}]
-    s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": rules})
+    _encrypt_bucket(client, bucket, key_arn, region)
     put_bucket_policy(client, bucket, bucket_statements(bucket, trail_arn), region)
     lifecycle = {
         "ID": "keep ten years",
@@ -223,6 +229,16 @@ def make_log_bucket(
     if region == REGION:
         target = {"TargetBucket": ACCESS_BUCKET, "TargetPrefix": f"{bucket}/"}
         s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={"LoggingEnabled": target})
+
+
+def make_archive_bucket(client: Clients, key_arn: str) -> None:
+    """Make the bucket that keeps records: each is put with a retention of its own, so the bucket has none by default.
+
+    Versioning comes with Object Lock [CreateBucket].
+    """
+    _make_bucket(client, ARCHIVE_BUCKET, REGION, ObjectLockEnabledForBucket=True)
+    _encrypt_bucket(client, ARCHIVE_BUCKET, key_arn, REGION)
+    put_bucket_policy(client, ARCHIVE_BUCKET, [_only_tls(f"arn:aws:s3:::{ARCHIVE_BUCKET}")])
 
 
 def make_access_bucket(client: Clients) -> None:
@@ -250,6 +266,13 @@ def _make_bucket(client: Clients, bucket: str, region: str, **settings: Any) -> 
     place = {"CreateBucketConfiguration": {"LocationConstraint": region}}
     s3.create_bucket(Bucket=bucket, ObjectOwnership="BucketOwnerEnforced", **place, **settings)
     s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=ALL_BLOCKED)
+
+
+def _encrypt_bucket(client: Clients, bucket: str, key_arn: str, region: str) -> None:
+    by_default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key_arn}
+    rules = [{"ApplyServerSideEncryptionByDefault": by_default, "BucketKeyEnabled": False}]
+    encryption = {"Rules": rules}
+    client("s3", region).put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration=encryption)
 
 
 def make_trail(client: Clients, name: str, bucket: str, region: str = REGION, **settings: Any) -> None:

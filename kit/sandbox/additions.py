@@ -1,7 +1,8 @@
 """What moto lacks or gets wrong, put right as AWS documents it: the only place where the sandbox is more than moto.
 
-Three kinds, each a function per operation: `replaces` answers without asking moto, `prepares` changes the parameters
-on their way in (or answers), `corrects` changes moto's JSON on its way out. Faults add nothing here: they act on top.
+Four kinds, each a function per operation: `replaces` answers without asking moto, `refuses` answers what moto would
+let by, `prepares` changes the parameters on their way in (or answers), `corrects` changes moto's JSON on its way out.
+Faults add nothing here: they act on top.
 """
 
 import base64
@@ -52,10 +53,12 @@ _ROLES = (f"arn:aws:iam::{ACCOUNT}:role/{CALLER.split('/')[1]}", READER, DENIED_
 _READING = re.compile(r"[a-z0-9]+:(get|list|describe|head|lookup)|kms:decrypt$|sts:assumerole$")
 
 Replacement = Callable[[Call, Rules], Answer]
+Refusal = Callable[[Call], Answer | None]
 Preparation = Callable[[Call], Answer | dict[str, Any]]
 Correction = Callable[[Call, Any], Answer | dict[str, Any]]
 _Function = TypeVar("_Function")
 REPLACED: dict[tuple[str, str], Replacement] = {}
+REFUSED: dict[tuple[str, str], Refusal] = {}
 PREPARED: dict[tuple[str, str], Preparation] = {}
 CORRECTED: dict[tuple[str, str], Correction] = {}
 _payers: dict[str, str] = {}
@@ -74,6 +77,7 @@ def _registers(table: dict[tuple[str, str], _Function]) -> Callable[..., Callabl
 
 
 replaces = _registers(REPLACED)
+refuses = _registers(REFUSED)
 prepares = _registers(PREPARED)
 corrects = _registers(CORRECTED)
 

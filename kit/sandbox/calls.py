@@ -60,7 +60,8 @@ _S3_ACTIONS = {
 class Call:
     """One request: who is asked, for what, where, and with which parameters (JSON or form members, or S3's query).
 
-    `access_key` is what signed it, and `caller` whose that is: what follows the account in the caller's ARN.
+    `access_key` is what signed it, and `caller` whose that is: what follows the account in the caller's ARN. The names
+    of `headers` are in lower case; of the services only S3 speaks by them.
     """
 
     service: str
@@ -72,6 +73,7 @@ class Call:
     access_key: str = ""
     caller: str = CALLER
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def action(self) -> str:
@@ -185,7 +187,8 @@ def identify(method: str, path: str, query: str, headers: Mapping[str, str], bod
         pairs = dict(parse_qsl(query, keep_blank_values=True))
         control = path.startswith("/v20180820/")
         operation = _control_operation(method, path) if control else _s3_operation(method, unquote(path), pairs)
-        return Call("s3control" if control else "s3", operation, region, pairs, unquote(path), body, access_key)
+        service = "s3control" if control else "s3"
+        return Call(service, operation, region, pairs, unquote(path), body, access_key, headers=headers)
     form = dict(parse_qsl(body.decode("utf-8", "replace") or query, keep_blank_values=True))
     return Call(service, form.get("Action", ""), region, form, path, body, access_key)
 

@@ -77,7 +77,7 @@ class Store:
 
     def is_empty(self, bucket: str) -> bool:
         """Tell a bucket that is there and holds nothing, not even a delete marker."""
-        held = _find(bucket)
+        held = find_bucket(bucket)
         return held is not None and not held.keys
 
 
@@ -107,7 +107,8 @@ def _version(
     return made
 
 
-def _find(bucket: str) -> FakeBucket | None:
+def find_bucket(bucket: str) -> FakeBucket | None:
+    """Return a bucket, if it is there."""
     found: FakeBucket | None = s3_backends[ACCOUNT]["aws"].buckets.get(bucket)
     return found
 
@@ -123,7 +124,7 @@ def _no_bucket(call: Call) -> Answer:
 @replaces("s3", "DeleteBucket")
 def delete_bucket(call: Call, rules: Rules) -> Answer:
     """Delete a bucket; while the account is being seeded and spoilt, with all that it holds."""
-    held = _find(call.bucket)
+    held = find_bucket(call.bucket)
     if held is None:
         return _no_bucket(call)
     if held.keys and rules.armed:
@@ -133,10 +134,12 @@ def delete_bucket(call: Call, rules: Rules) -> Answer:
     return Answer(204, {}, b"")
 
 
-@replaces("s3", "GetObject", "HeadObject")
-def get_object(call: Call, rules: Rules) -> Answer:
-    """Answer with a version of an object; SSE-KMS lets only those read who may use the key [GetObject]."""
-    held = _find(call.bucket)
+def find_version(call: Call) -> FakeKey | Answer:
+    """Return the version of an object that a call names, the newest if it names none, or S3's answer that it is none.
+
+    Source: S3 API reference, "GetObject".
+    """
+    held = find_bucket(call.bucket)
     if held is None:
         return _no_bucket(call)
     versions = held.keys.getlist(call.key, [])
@@ -151,11 +154,28 @@ def get_object(call: Call, rules: Rules) -> Answer:
         answer = error(call, *((405, *refused) if wanted else (404, *missing)))
         answer.headers |= {"x-amz-delete-marker": "true", "x-amz-version-id": version.version_id}
         return answer
+    found: FakeKey = version
+    return found
+
+
+@replaces("s3", "GetObject", "HeadObject")
+def get_object(call: Call, rules: Rules) -> Answer:
+    """Answer with a version of an object; SSE-KMS lets only those read who may use the key [GetObject].
+
+    The checksum it was put with comes along for those who ask for it.
+    """
+    version = find_version(call)
+    if isinstance(version, Answer):
+        return version
     if version.encryption == "aws:kms" and not rules.denied_may_decrypt and is_denied_reader(call):
         who = f"User: arn:aws:sts::{ACCOUNT}:{call.caller} is not authorized to perform: kms:Decrypt"
         why = "because no identity-based policy allows the kms:Decrypt action"
         return error(call, 403, "AccessDenied", f"{who} on resource: {version.kms_key_id} {why}")
-    return Answer(200, _headers(version), version.value if call.operation == "GetObject" else b"")
+    headers = _headers(version)
+    if version.checksum_algorithm and version.checksum_value and call.headers.get("x-amz-checksum-mode") == "ENABLED":
+        headers[f"x-amz-checksum-{version.checksum_algorithm.lower()}"] = version.checksum_value
+        headers["x-amz-checksum-type"] = version.checksum_type or "FULL_OBJECT"
+    return Answer(200, headers, version.value if call.operation == "GetObject" else b"")
 
 
 def _headers(version: FakeKey) -> dict[str, str]:
@@ -169,7 +189,11 @@ def _headers(version: FakeKey) -> dict[str, str]:
     if version.version_id != "null":
         headers["x-amz-version-id"] = version.version_id
     if version.encryption == "aws:kms" and version.kms_key_id:
-        headers["x-amz-server-side-encryption-aws-kms-key-id"] = version.kms_key_id
+        key = version.kms_key_id
+        # S3 tells a key by its ARN, however it was named
+        region = _bucket(version.bucket_name or "").region_name
+        arn = key if key.startswith("arn:") else f"arn:aws:kms:{region}:{ACCOUNT}:key/{key}"
+        headers["x-amz-server-side-encryption-aws-kms-key-id"] = arn
     if version.lock_mode:
         headers["x-amz-object-lock-mode"] = version.lock_mode
         headers["x-amz-object-lock-retain-until-date"] = str(version.lock_until)
@@ -240,7 +264,7 @@ def _name(listed: tuple[str, Any]) -> str:
 @replaces("s3", "ListObjects", "ListObjectsV2")
 def list_objects(call: Call, _: Rules) -> Answer:
     """List the objects whose newest version is no delete marker [ListObjects, ListObjectsV2]."""
-    held = _find(call.bucket)
+    held = find_bucket(call.bucket)
     if held is None:
         return _no_bucket(call)
     asked, second = call.parameters, call.operation == "ListObjectsV2"
@@ -264,7 +288,7 @@ def list_objects(call: Call, _: Rules) -> Answer:
 @replaces("s3", "ListObjectVersions")
 def list_object_versions(call: Call, _: Rules) -> Answer:
     """List every version and delete marker, by key and then the newest first [ListObjectVersions]."""
-    held = _find(call.bucket)
+    held = find_bucket(call.bucket)
     if held is None:
         return _no_bucket(call)
     asked = call.parameters

@@ -19,7 +19,7 @@ from werkzeug.test import run_wsgi_app
 
 from kit.sandbox import (
     additions,
-    objects,  # noqa: F401  it adds to the additions
+    locking,  # noqa: F401  it adds to the additions, and so do the objects that it builds on
 )
 from kit.sandbox.calls import CALLER, Answer, Call, Rules, error, identify, s3_id, trace_headers
 
@@ -67,6 +67,8 @@ class Endpoint:
             return refused
         if replacement := additions.REPLACED.get((call.service, call.operation)):
             return replacement(call, self.rules)
+        if (refuse := additions.REFUSED.get((call.service, call.operation))) and (refused := refuse(call)):
+            return refused
         by_default = additions.resolve_key if call.service == "kms" else None
         if prepare := additions.PREPARED.get((call.service, call.operation), by_default):
             prepared = prepare(call)

@@ -1,0 +1,1 @@
+"""The command: `trailkit`, one module for what belongs together."""

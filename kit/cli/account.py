@@ -1,0 +1,70 @@
+"""The commands around an account: the embedded one to try things on, and the permissions that runs need."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from kit.cli.app import Parameters, app
+from kit.errors import SandboxError
+
+
+@app.command()
+def sandbox(
+    fault: Annotated[list[str] | None, typer.Option("--fault", help="Spoil the account. Repeatable.")] = None,
+    list_faults: Annotated[bool, typer.Option("--list-faults", help="List the faults, and end.")] = False,
+    hours: Annotated[int, typer.Option("--hours", min=0, max=8784, help="Deliver logs of so many hours.")] = 24,
+) -> None:
+    """Serve the embedded account until Ctrl-C, and print the endpoint and the parameters to use."""
+    from kit.sandbox import server
+
+    if list_faults:
+        for one in server.list_faults():
+            typer.echo(f"{one.name:34} {', '.join(one.changes) or '-':34} {one.description}")
+        return
+    import time
+
+    import yaml
+
+    with server.Sandbox(fault or [], {"hours": hours} if hours else None) as account:
+        try:
+            typer.echo(f"# The sandbox answers at {account.endpoint} until Ctrl-C. In another shell:")
+            for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+                typer.echo(f"#   export {name}={account.environment[name]}")
+            typer.echo("#   trailkit run iq oq --parameters FILE  with a FILE of what follows")
+            typer.echo(yaml.safe_dump(account.parameters, sort_keys=False))
+            while account.running:
+                time.sleep(0.2)
+        except KeyboardInterrupt:
+            typer.echo("# The sandbox has stopped.")
+            return
+    raise SandboxError("the sandbox ended by itself", "start it again")
+
+
+@app.command()
+def policy(
+    protocols: Annotated[
+        list[str] | None, typer.Argument(help="The protocols to allow: iq, oq. Every one if none.")
+    ] = None,
+    parameters: Parameters = None,
+) -> None:
+    """Print the least-privilege IAM policy that runs need, narrowed to the parameters of a file where given."""
+    from kit.catalogue import protocol
+    from kit.catalogue import protocols as all_protocols
+    from kit.collect.least_privilege import least_privilege
+    from kit.parameters import RunParameters, load_file
+
+    named = tuple(protocol(name).id for name in protocols or all_protocols())
+    narrowed: dict[str, Any] = {"protocols": named}
+    if parameters is not None:
+        told = RunParameters.load(load_file(parameters))
+        if not isinstance(told.target, str):
+            roles = {*told.target.role_arns.values(), *([told.target.role_arn] if told.target.role_arn else [])}
+            if "OQ" in named and told.expected.denied_role_arn:
+                roles.add(told.expected.denied_role_arn)
+            narrowed = {"account_id": told.target.account_id, "assumed_roles": tuple(roles)}
+        narrowed["reader_roles"] = told.expected.reader_role_arns or ()
+        if trail := told.expected.trail_arn:
+            # without it every trail is judged, and every trail's bucket is read
+            narrowed |= {"partition": trail.split(":")[1], "bucket": told.expected.log_bucket}
+    typer.echo(json.dumps(least_privilege(**narrowed), indent=2))

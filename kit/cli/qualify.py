@@ -1,0 +1,241 @@
+"""The commands that qualify an account: have a protocol approved, execute it, seal what was executed."""
+
+import shlex
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kit.cli.app import Output, Parameters, Settings, Trust, app, finish, tell
+from kit.errors import ExecutionError, KitError, ParameterError
+
+if TYPE_CHECKING:
+    from kit.execute import Progress
+    from kit.record.seal import Sealed
+
+_DEMO = {
+    "executed_by": "Demonstration User",
+    "system_id": "DEMO-CLOUDTRAIL",
+    "environment": "sandbox",
+    "protocol_id": "VP-DEMO",
+    "reason": "demonstration",
+}
+_MEANINGS = {
+    "executor": "I executed this protocol.",
+    "reviewer": "I reviewed this record.",
+    "approver": "I approve this record.",
+}
+
+
+@app.command()
+def demo(output: Output = Path("outputs")) -> None:
+    """Execute both qualifications against the embedded account, and seal and sign a record of each."""
+    from kit.findings import roll_up
+
+    parameters = {"target": "sandbox", "execution": _DEMO}
+    sealed = [_run_protocol(name, parameters, output) for name in ("IQ", "OQ")]
+    for one in sealed:
+        _sign_for_show(one.folder)
+        _tell_record(one)
+    finish(roll_up([one.verdict for one in sealed]))
+
+
+@app.command()
+def protocol(
+    protocols: Annotated[list[str], typer.Argument(help="The protocols to issue: iq, oq.")],
+    parameters: Parameters = None,
+    settings: Settings = None,
+    output: Output = Path("outputs"),
+) -> None:
+    """Issue protocols for approval, before anything is executed: HTML and PDF, to be signed like a record."""
+    from kit.catalogue import protocol as find_protocol
+    from kit.execute import find_notebook
+    from kit.parameters import RunParameters
+    from kit.record.issue import issue
+    from kit.render.record import render_protocol
+
+    named = [find_protocol(name) for name in protocols]
+    told = RunParameters.load(_parameters(parameters, settings))
+    for of in named:
+        issued = issue(of, find_notebook(of.notebook), told, output, render_protocol)
+        for warning in issued.warnings:
+            tell(warning)
+        typer.echo(f"ISSUED  {issued.folder.name}")
+        _tell_files(issued.folder, issued.digest)
+
+
+@app.command()
+def run(
+    protocols: Annotated[list[str], typer.Argument(help="The protocols to execute, in this order: iq, oq.")],
+    parameters: Parameters = None,
+    settings: Settings = None,
+    approved: Annotated[list[Path] | None, typer.Option("--approved", help="A signed protocol. Repeatable.")] = None,
+    trust: Trust = None,
+    output: Output = Path("outputs"),
+) -> None:
+    """Execute protocols with the parameters of a file, and seal a record of each."""
+    from kit.catalogue import protocol as find_protocol
+    from kit.findings import roll_up
+    from kit.parameters import RunParameters
+
+    named = [find_protocol(name).id for name in protocols]
+    mapping = _parameters(parameters, settings)
+    told = RunParameters.load(mapping)
+    approvals = _approvals(approved or [], trust, named, told)
+    sealed = []
+    for name in named:
+        sealed.append(_run_protocol(name, mapping, output, approvals.get(name)))
+        _tell_record(sealed[-1])
+    finish(roll_up([one.verdict for one in sealed]))
+
+
+@app.command()
+def seal(
+    notebook: Annotated[Path, typer.Argument(help="An executed notebook.")], output: Output = Path("outputs")
+) -> None:
+    """Seal an executed notebook and its evidence into a record, as `run` does."""
+    sealed = _seal(notebook, output)
+    _tell_record(sealed)
+    finish(sealed.verdict)
+
+
+def _parameters(path: Path | None, settings: list[str] | None) -> dict[str, Any]:
+    from kit.parameters import apply_settings, load_file
+
+    if path is None:
+        raise ParameterError("no parameters file was named", "name one: --parameters parameters/sandbox.yaml")
+    return apply_settings(load_file(path), settings or [])
+
+
+def _approvals(paths: list[Path], trust: Path | None, named: list[str], told: Any) -> dict[str, Path]:
+    """Return the approval of each protocol; where any is given, every protocol needs its own."""
+    if not paths:
+        return {}
+    import json
+
+    from kit.catalogue import protocol as find_protocol
+    from kit.execute import find_notebook
+    from kit.record.approval import hold_approval, read_approval
+    from kit.record.executed import sources_sha256
+
+    read = {path: read_approval(path, trust) for path in paths}
+    by_protocol = {approval.manifest["protocol"]["id"]: path for path, approval in read.items()}
+    for name in named:
+        if name not in by_protocol:
+            raise ParameterError(f"no approval of {name} was given", f"name its signed PDF too, or leave out {name}")
+        of = find_protocol(name)
+        notebook = json.loads(find_notebook(of.notebook).read_bytes())
+        hold_approval(read[by_protocol[name]], of, told, sources_sha256(notebook))
+    return by_protocol
+
+
+def _run_protocol(name: str, mapping: Mapping[str, Any], output: Path, approved: Path | None = None) -> "Sealed":
+    from kit.catalogue import protocol as find_protocol
+    from kit.execute import execute, find_notebook
+
+    notebook = find_notebook(find_protocol(name).notebook)
+    with _progress_bar(name) as progress, _rendering_prepared(), _ended_runs_registered(output):
+        executed = execute(notebook, mapping, output, progress, approved)
+        progress("Sealing the record", 0, 1)
+        try:
+            return _seal(executed, output)
+        except KeyboardInterrupt as error:
+            again = shlex.join(["trailkit", "seal", str(executed), "--output", str(output)])
+            raise ExecutionError("interrupted while sealing", f"the run is kept; seal it with `{again}`") from error
+
+
+@contextmanager
+def _ended_runs_registered(output: Path) -> Iterator[None]:
+    """Have the register say at once what became of a run that the block did not bring to its end."""
+    from kit.record.history import settle
+    from kit.record.register import locked_register
+
+    try:
+        yield
+    except BaseException:
+        # it is told what went wrong; that the register can't be written as well is told by the next run
+        with suppress(KitError), locked_register(output) as register:
+            settle(register, output)
+        raise
+
+
+def _seal(notebook: Path, output: Path) -> "Sealed":
+    from kit.record.seal import seal as seal_record
+    from kit.render.record import render_record
+
+    return seal_record(notebook, output, render_record)
+
+
+def _sign_for_show(record: Path) -> None:
+    """Sign a record of the embedded account in every role, with identities that nobody has."""
+    from kit.record.sign import sign
+    from kit.record.signatures.statement import ROLES
+    from kit.record.signatures.throwaway import throwaway_key
+
+    if not (record / "record.pdf").exists():
+        return
+    for role in ROLES:
+        sign(record, role, _MEANINGS[role], throwaway_key(role))
+
+
+def _tell_record(sealed: "Sealed") -> None:
+    for warning in sealed.warnings:
+        tell(warning)
+    typer.echo(f"{sealed.verdict.value}  {sealed.folder.name}")
+    _tell_files(sealed.folder, sealed.digest)
+
+
+def _tell_files(folder: Path, digest: str) -> None:
+    typer.echo(f"  record  {folder}")
+    for name, label in (("record.html", "html"), ("record.pdf", "pdf"), ("record.signed.pdf", "signed")):
+        if (folder / name).exists():
+            typer.echo(f"  {label:6}  {folder / name}")
+    typer.echo(f"  digest  {digest}")
+
+
+@contextmanager
+def _progress_bar(name: str) -> Iterator["Progress"]:
+    """Show what the notebook is at, on a terminal; elsewhere say nothing."""
+    from rich.console import Console
+    from rich.filesize import decimal
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    sized = TextColumn("{task.fields[size]}")
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), sized, TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Bar(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
+        tasks = {"": bar.add_task(f"{name}: starting", total=None, size="")}
+
+        def progress(phase: str, done: int, total: int, size: int = 0) -> None:
+            if phase not in tasks:
+                for task in tasks.values():
+                    bar.update(task, visible=False)
+                tasks[phase] = bar.add_task(f"{name}: {phase}", total=total, size="")
+            bar.update(tasks[phase], completed=done, total=total, size=decimal(size) if size else "")
+
+        yield progress
+
+
+@contextmanager
+def _rendering_prepared() -> Iterator[None]:
+    """Import what renders the record while the notebook runs in its own process."""
+    import threading
+
+    def load() -> None:
+        import kit.render.record  # noqa: F401
+        from kit.render.pdf import load_weasyprint
+
+        # a missing library is told when the record is rendered
+        with suppress(KitError):
+            load_weasyprint()
+
+    thread = threading.Thread(target=load, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()

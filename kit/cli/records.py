@@ -1,0 +1,254 @@
+"""The commands on what was sealed: verify, sign, tell of deviations, archive, and read the register."""
+
+import json
+import sys
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kit.cli.app import Output, Record, Trust, app, tell
+from kit.errors import KitError, ParameterError, SigningError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kit.record.signatures.keys import SigningKey
+
+Register = Annotated[Path | None, typer.Option("--register", help="The register (register.jsonl).")]
+Receipts = Annotated[list[Path] | None, typer.Option("--receipt", help="A receipt of its archive. Repeatable.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def verify(
+    record: Annotated[Path | None, typer.Argument(help="The folder of a record, or its PDF.")] = None,
+    register: Register = None,
+    receipt: Annotated[
+        list[Path] | None, typer.Option("--receipt", help="A receipt of the archive. Repeatable.")
+    ] = None,
+    trust: Trust = None,
+    replay: Annotated[bool, typer.Option("--replay", help="Judge again, from the evidence alone.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Verify a record, or a whole register, offline: what was sealed, signed, registered, and judged."""
+    from kit.record.verify import Asked
+    from kit.record.verify import verify as steps
+
+    if record is None:
+        if register is None:
+            raise ParameterError("nothing was named to verify", "name the folder of a record, its PDF, or --register")
+        _verify_register(register, as_json=as_json)
+        return
+    held: list[dict[str, Any]] = []
+    try:
+        for step in steps(record, Asked(register=register, receipts=tuple(receipt or ()), trust=trust, replay=replay)):
+            held.append({"step": step.number, "held": step.held, "text": step.text})
+            if not as_json:
+                typer.echo(f"{step.number:2}. {'holds' if step.held else 'not given':9}  {step.text}")
+    except KitError as error:
+        if as_json:
+            rejection = {"message": error.message, "remedy": error.remedy}
+            typer.echo(json.dumps({"holds": False, "steps": held, "rejection": rejection}, indent=2))
+        raise
+    if as_json:
+        typer.echo(json.dumps({"holds": True, "steps": held, "rejection": None}, indent=2))
+        return
+    typer.echo("The record holds, as far as the steps above say; what was not given is not shown.")
+
+
+def _verify_register(path: Path, *, as_json: bool) -> None:
+    from kit.record.audit import audit
+
+    found = audit(path)
+    if as_json:
+        typer.echo(json.dumps(found.to_json(), indent=2))
+        return
+    typer.echo(f"{path.name} is whole: {found.entries} entries, of {found.runs} runs.")
+    for line in found.notes:
+        typer.echo(f"  {line}")
+    typer.echo("That its end was not cut off is shown by what carries a later entry: records, signatures and receipts.")
+
+
+@app.command()
+def register(output: Output = Path("outputs"), as_json: AsJson = False) -> None:
+    """List every run that was started in an outputs folder, and what became of it."""
+    from kit.record.history import histories
+    from kit.record.register import REGISTER, read_register
+
+    found = histories(read_register(output / REGISTER)).values()
+    if as_json:
+        typer.echo(json.dumps([one.to_json() for one in found], indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for name in ("record", "began", "run", "outcome", "by", "reason", "later"):
+        table.add_column(name, no_wrap=name in ("record", "outcome"), overflow="fold")
+    for one in found:
+        told = one.to_json()
+        cells = (told["record_id"], told["began"], told["attempt"] or "", f"{told['state']} {told['verdict']}".strip())
+        table.add_row(*map(str, (*cells, told["executed_by"], told["reason"], ", ".join(told["later"]))))
+    console = Console(width=None if sys.stdout.isatty() else 200, markup=False, highlight=False)
+    console.print(table)
+
+
+@app.command()
+def sign(
+    record: Record,
+    role: Annotated[str, typer.Option("--role", help="executor, reviewer or approver.")],
+    meaning: Annotated[str, typer.Option("--meaning", help="What the signature means.")],
+    key: Annotated[Path | None, typer.Option("--key", help="A PKCS#12 file; its passphrase is asked for.")] = None,
+    kms_key: Annotated[str, typer.Option("--kms-key", help="An asymmetric key of AWS KMS: its ARN.")] = "",
+    pkcs11_module: Annotated[Path | None, typer.Option("--pkcs11-module", help="The library of a token.")] = None,
+    token: Annotated[str, typer.Option("--token", help="The token's label; its PIN is asked for.")] = "",
+    key_label: Annotated[str, typer.Option("--key-label", help="The label of the key on the token.")] = "",
+    certificate: Annotated[
+        Path | None, typer.Option("--certificate", help="The key's certificate and chain (PEM).")
+    ] = None,
+    profile: Annotated[str, typer.Option("--profile", help="A profile of the AWS configuration, for --kms-key.")] = "",
+    endpoint_url: Annotated[str, typer.Option("--endpoint-url", help="What answers in place of AWS.")] = "",
+    deviation: Annotated[
+        list[str] | None, typer.Option("--deviation", help="A deviation approved along. Repeatable.")
+    ] = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why what did not pass is approved.")] = "",
+    timestamp_url: Annotated[str, typer.Option("--timestamp-url", help="A timestamp service (RFC 3161).")] = "",
+    trust: Trust = None,
+) -> None:
+    """Sign a record, or a protocol for approval: a PAdES signature on a copy of its PDF."""
+    from kit.record.sign import sign as sign_record
+    from kit.record.signatures.statement import ROLES
+
+    if role not in ROLES:
+        raise ParameterError(f"there is no role {role!r}", f"name one of {', '.join(ROLES)}")
+    if sum(map(bool, (key, kms_key, pkcs11_module))) != 1:
+        raise ParameterError(
+            "one key is needed to sign", "name one: --key FILE, --kms-key ARN or --pkcs11-module LIBRARY"
+        )
+    with _opened_key(key, kms_key, pkcs11_module, token, key_label, certificate, profile, endpoint_url) as opened:
+        signed = sign_record(
+            record, role, meaning, opened,
+            deviations=deviation or [], reason=reason, timestamp_url=timestamp_url, trust=trust,
+        )  # fmt: skip
+    for note in signed.notes:
+        typer.echo(note)
+    typer.echo(f"SIGNED  {record.name}, {role}: {signed.statement.name}, {signed.statement.time}")
+    typer.echo(f"  certificate  {signed.statement.subject}")
+    typer.echo(
+        f"  executed by  {signed.statement.executed_by or 'nobody'}, {signed.statement.caller or 'no STS identity'}"
+    )
+    typer.echo(f"  signed       {signed.file}")
+
+
+@contextmanager
+def _opened_key(
+    key: Path | None, kms_key: str, module: Path | None, token: str, label: str, certificate: Path | None, profile: str,
+    endpoint_url: str,
+) -> "Iterator[SigningKey]":  # fmt: skip
+    if key:
+        from kit.record.signatures.backends.pkcs12 import open_pkcs12
+
+        with open_pkcs12(key, _ask(f"Passphrase of {key.name}")) as opened:
+            yield opened
+    elif kms_key:
+        from kit.record.signatures.backends.kms import open_kms
+
+        if certificate is None:
+            raise SigningError("a key of KMS has no certificate of its own", "name it: --certificate FILE.pem")
+        parts = kms_key.split(":")
+        region = parts[3] if len(parts) > 4 else ""
+        with open_kms(kms_key, certificate, region, profile, endpoint_url) as opened:
+            yield opened
+    elif module:
+        from kit.record.signatures.backends.pkcs11 import open_pkcs11
+
+        with open_pkcs11(module, token, _ask(f"PIN of {token or 'the token'}"), label, certificate) as opened:
+            yield opened
+
+
+def _ask(what: str) -> str:
+    """Ask for a secret on the terminal; where there is none, it is the first line of standard input."""
+    import getpass
+
+    if sys.stdin.isatty():
+        return getpass.getpass(f"{what}: ")
+    return sys.stdin.readline().rstrip("\n")
+
+
+@app.command()
+def deviation(
+    record: Record,
+    deviation_id: Annotated[str, typer.Argument(metavar="ID", help="The id of the deviation, as the record has it.")],
+    cause: Annotated[str, typer.Option("--cause", help="Why it came.")],
+    impact: Annotated[str, typer.Option("--impact", help="What it affects.")],
+    action: Annotated[str, typer.Option("--action", help="What is done about it.")],
+    decision: Annotated[str, typer.Option("--decision", help="What is decided.")],
+    author: Annotated[str, typer.Option("--by", help="Who states this.")] = "",
+) -> None:
+    """Add to a record how one of its deviations was handled; the record itself is never edited."""
+    from kit.record.addenda import Handling, add
+    from kit.record.verify import Asked
+    from kit.record.verify import verify as steps
+    from kit.render.addendum import render_addendum
+
+    for _ in steps(record, Asked(unregistered=True)):
+        pass
+    addendum, warnings = add(
+        record.resolve(), deviation_id, Handling(cause, impact, action, decision, author), render_addendum
+    )
+    for warning in warnings:
+        tell(warning)
+    typer.echo(f"ADDENDUM  {addendum.name} to {record.name}")
+    typer.echo(f"  addendum  {record / 'addenda' / addendum.name}")
+    typer.echo(f"  digest    {addendum.digest}")
+
+
+@app.command()
+def render(record: Record) -> None:
+    """Render a sealed record again: what was missing is added, what is there must come out the same."""
+    from kit.record.rerender import rerender
+    from kit.render.record import render_record
+
+    for line in rerender(record.resolve(), render_record):
+        typer.echo(line)
+
+
+@app.command()
+def archive(
+    record: Record,
+    destination: Annotated[str, typer.Argument(help="Where to: s3://bucket/prefix, with Object Lock.")],
+    retain_until: Annotated[
+        str, typer.Option("--retain-until", help="Until when: 2036-12-31, or with time and offset.")
+    ],
+    kms_key: Annotated[str, typer.Option("--kms-key", help="The key to encrypt with, else the bucket's.")] = "",
+    profile: Annotated[str, typer.Option("--profile", help="A profile of the AWS configuration.")] = "",
+    endpoint_url: Annotated[str, typer.Option("--endpoint-url", help="What answers in place of AWS.")] = "",
+) -> None:
+    """Keep a record in S3 under Object Lock, in compliance mode, and its receipt in the register."""
+    from kit.record.archiving import archive_record
+
+    archived = archive_record(
+        record.resolve(),
+        destination,
+        _moment(retain_until),
+        kms_key=kms_key,
+        profile=profile,
+        endpoint_url=endpoint_url,
+    )
+    receipt = archived.receipt
+    typer.echo(f"ARCHIVED  {record.name}, {len(receipt.files)} files")
+    typer.echo(f"  where    {receipt.destination}")
+    typer.echo(f"  until    {receipt.retain_until}, {receipt.mode}")
+    if archived.file:
+        typer.echo(f"  receipt  {archived.file}")
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ParameterError(f"{text!r} is no date", "write for example 2036-12-31 or 2036-12-31T00:00:00Z") from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

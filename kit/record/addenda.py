@@ -1,0 +1,204 @@
+"""Addenda: how a deviation was handled, added beside a sealed record that itself is never edited.
+
+Each stands in a folder of its own, `addenda/<number>-<deviation>`, as canonical JSON, HTML and PDF, with its own
+`SHA256SUMS`; it names the record by its digest, and the register holds its hash.
+"""
+
+import getpass
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from kit import __version__
+from kit.canonical import Json, canonical, sha256, sha256_file
+from kit.errors import EvidenceError, KitError, RecordError, RejectionError
+from kit.evidence import timestamp, utc_now
+from kit.record import results
+from kit.record.folders import held, sync, sync_folder, temporary_folder
+from kit.record.manifest import ADDENDA, FINDINGS, MANIFEST, RECORD, RESTORE, SUMS, files_in, read_manifest, sums_text
+from kit.record.register import REGISTER, Seen, locked_register
+from kit.record.whole import hashes_of, hold_page, hold_sums
+
+DATA = "addendum.json"
+PAGE = "addendum.html"
+PAPER = "addendum.pdf"
+
+Render = Callable[[Path, Mapping[str, Json], str], list[KitError]]
+"""Writes `addendum.html` and `addendum.pdf` into a folder, given the addendum and its digest."""
+
+_MEMBERS = {
+    "schema", "number", "record_id", "record_digest", "deviation", "cause", "impact", "action", "decision", "author",
+    "account", "time", "kit_version", "register",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Addendum:
+    """One addendum: the name of its folder, what it says, and the SHA-256 of that."""
+
+    name: str
+    data: Mapping[str, Json]
+    digest: str
+
+
+@dataclass(frozen=True)
+class Handling:
+    """What is stated of a deviation: why it came, what it affects, what is done, and what is decided, and by whom."""
+
+    cause: str
+    impact: str
+    action: str
+    decision: str
+    author: str = ""
+
+
+def deviations_of(record: Path, manifest: Mapping[str, Json]) -> dict[str, Mapping[str, Json]]:
+    """Return the deviations that a record opened, by id, in order; a protocol that was not executed has none."""
+    if manifest["kind"] != RECORD:
+        return {}
+    found = json.loads((record / FINDINGS).read_bytes())["findings"]
+    return {row["id"]: row for row in results.deviations(found)["rows"]}
+
+
+def add(record: Path, deviation_id: str, handling: Handling, render: Render) -> tuple[Addendum, list[KitError]]:
+    """Write an addendum to a deviation of a record, whole or not at all, and register it.
+
+    Returns it, and what could not be rendered. The record is taken to be verified.
+
+    Raises:
+        RecordError: the record has no such deviation, a statement is empty, or it can't be written.
+    """
+    manifest = read_manifest(record)
+    known = deviations_of(record, manifest)
+    if deviation_id not in known:
+        raise RecordError(
+            f"{record.name} has no deviation {deviation_id}",
+            f"name one of {', '.join(known)}" if known else "it passed",
+        )
+    told = {
+        name: " ".join(getattr(handling, name).split()) for name in ("cause", "impact", "action", "decision", "author")
+    }
+    if empty := [name for name in ("cause", "impact", "action", "decision") if not told[name]]:
+        raise RecordError(f"the addendum states no {empty[0]}", f"give --{empty[0]}")
+    try:
+        with held(record), temporary_folder(record.parent / f".sealing-{record.name}-addendum") as temporary:
+            _register_what_is_there(record)
+            number = len(read_addenda(record)) + 1
+            data = {
+                "schema": 1,
+                "number": number,
+                "record_id": manifest["record_id"],
+                "record_digest": sha256_file(record / MANIFEST),
+                "deviation": dict(known[deviation_id]),
+                **told,
+                "account": _account(),
+                "time": timestamp(utc_now()),
+                "kit_version": __version__,
+                "register": _head(record).to_json(),
+            }
+            content = canonical(data)
+            (temporary / DATA).write_bytes(content)
+            warnings = render(temporary, data, sha256(content))
+            (temporary / SUMS).write_text(sums_text(temporary), encoding="utf-8")
+            sync(temporary)
+            (record / ADDENDA).mkdir(exist_ok=True)
+            name = f"{number:02d}-{deviation_id}"
+            temporary.rename(record / ADDENDA / name)
+            sync_folder(record / ADDENDA)
+            sync_folder(record)
+    except OSError as error:
+        raise RecordError(
+            f"the addendum can't be written: {error.strerror or error}", "free space, and write it again"
+        ) from error
+    _register_what_is_there(record)
+    return Addendum(name, data, sha256(content)), warnings
+
+
+def read_addenda(record: Path) -> list[Addendum]:
+    """Return the addenda of a record in their order, each held to be whole.
+
+    Raises:
+        RejectionError: one is missing, was changed, or is none of this record.
+    """
+    folder = record / ADDENDA
+    if not folder.exists():
+        return []
+    found = [_read(record, path, number) for number, path in enumerate(sorted(folder.iterdir()), start=1)]
+    if not found:
+        raise RejectionError(f"{ADDENDA} holds no addendum", RESTORE)
+    return found
+
+
+def _read(record: Path, path: Path, number: int) -> Addendum:
+    name = f"{ADDENDA}/{path.name}"
+    if not path.is_dir():
+        raise RejectionError(f"{name} is no addendum", RESTORE)
+    present = set(files_in(path))
+    for wanted in (DATA, PAGE, SUMS):
+        if wanted not in present:
+            raise RejectionError(f"{name}/{wanted} is missing", RESTORE)
+    if other := sorted(present - {DATA, PAGE, PAPER, SUMS}):
+        raise RejectionError(f"{name}/{other[0]} is no file of an addendum", RESTORE)
+    hashes = hashes_of(path, present - {SUMS})
+    try:
+        hold_sums(path, hashes)
+        hold_page(path / PAGE, hashes[DATA])
+    except RejectionError as error:
+        raise RejectionError(f"{name}: {error.message}", error.remedy) from error
+    data = _data(path / DATA, name)
+    known = deviations_of(record, manifest := read_manifest(record))
+    if (data["record_id"], data["record_digest"]) != (manifest["record_id"], sha256_file(record / MANIFEST)):
+        raise RejectionError(f"{name} is of another record", RESTORE)
+    deviation = data["deviation"]
+    if not isinstance(deviation, dict) or canonical(known.get(str(deviation.get("id")))) != canonical(deviation):
+        raise RejectionError(f"{name} tells of another deviation than the record has", RESTORE)
+    if data["number"] != number or path.name != f"{number:02d}-{deviation['id']}":
+        raise RejectionError(f"{name} is not addendum {number}: one is missing, or was renamed", RESTORE)
+    return Addendum(path.name, data, hashes[DATA])
+
+
+def _data(path: Path, name: str) -> dict[str, Json]:
+    content = path.read_bytes()
+    try:
+        data = json.loads(content)
+        whole = isinstance(data, dict) and set(data) == _MEMBERS and canonical(data) == content
+        texts = [data[one] for one in _MEMBERS - {"schema", "number", "deviation", "register"}] if whole else []
+    except (ValueError, RecursionError, EvidenceError):
+        whole, texts = False, []
+    if not whole or not all(isinstance(text, str) for text in texts) or set(data["register"]) != {"number", "sha256"}:
+        raise RejectionError(f"{name}/{path.name} is not as the kit writes it", RESTORE)
+    return dict(data)
+
+
+def _head(record: Path) -> Seen:
+    if not (record.parent / REGISTER).exists():
+        return Seen(0, "")
+    with locked_register(record.parent) as register:
+        return register.head
+
+
+def _register_what_is_there(record: Path) -> None:
+    """Register each addendum that the register does not hold yet: an interruption may have come in between."""
+    if not (record.parent / REGISTER).exists():
+        return
+    addenda = read_addenda(record)
+    with locked_register(record.parent) as register:
+        mine = [entry for entry in register.entries if (entry.event, entry.record) == ("deviation", record.name)]
+        known = {entry.data["addendum"] for entry in mine}
+        for addendum in addenda:
+            if addendum.name not in known:
+                told = {
+                    "addendum": addendum.name,
+                    "sha256": addendum.digest,
+                    "deviation": addendum.data["deviation"]["id"],
+                }
+                register.append("deviation", record.name, told)
+
+
+def _account() -> str:
+    """Return the name of the operating system's account, where it has one."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return ""

@@ -1,0 +1,141 @@
+"""The approved protocol that a run rests on: read from its signed PDF, and held against what is to be executed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kit import __version__
+from kit.canonical import Json, canonical, sha256, sha256_file
+from kit.catalogue import Protocol
+from kit.errors import RecordError, RejectionError
+from kit.parameters import RunParameters
+from kit.record.manifest import MANIFEST, PROTOCOL, parse_manifest
+from kit.record.pdf import attachments
+from kit.record.signatures.keys import load_pem
+from kit.record.signatures.revisions import hold_revisions
+from kit.record.signatures.statement import Statement
+from kit.record.signatures.validate import validate
+
+_HELD = ("target", "expected", "requirements")
+"""The parameters that an approval fixes; the window under review and who executes may differ."""
+_LARGEST = 1 << 26
+_ISSUE = "issue the protocol anew with `trailkit protocol`, and have it approved"
+
+
+@dataclass(frozen=True)
+class Approval:
+    """A protocol that was approved: its id, its digest, the SHA-256 of the signed PDF, its manifest, who signed it."""
+
+    record_id: str
+    digest: str
+    sha256: str
+    manifest: Mapping[str, Json]
+    statements: tuple[Statement, ...]
+
+    def to_json(self) -> dict[str, Json]:
+        """Return what a run shows of it."""
+        signatures = [
+            {name: getattr(one, name) for name in ("role", "name", "subject", "meaning", "time")}
+            for one in self.statements
+        ]
+        return {
+            "record_id": self.record_id,
+            "digest": self.digest,
+            "sha256": self.sha256,
+            "protocol_sha256": self.manifest["protocol_sha256"],
+            "signatures": signatures,
+        }
+
+
+def read_approval(path: Path, trust: Path | None = None) -> Approval:
+    """Return the approval that a signed protocol is; every signature of it is proven first.
+
+    Raises:
+        RecordError: there is no such file, or it is no protocol.
+        RejectionError: it is not whole, a signature does not hold, or none is an approver's.
+    """
+    if not path.is_file():
+        raise RecordError(f"{path} is no file", "name the signed PDF of a protocol: record.signed.pdf in its folder")
+    manifest, digest = _carried(path)
+    if manifest.get("kind") != PROTOCOL:
+        raise RecordError(
+            f"{path.name} is no protocol for approval", "name the signed PDF that `trailkit protocol` made"
+        )
+    hold_revisions(path)
+    roots = load_pem(trust) if trust else None
+    statements = [one.statement for one in validate(path, roots).signatures]
+    for one in statements:
+        if (one.record_id, one.record_digest) != (manifest["record_id"], digest):
+            raise RejectionError(f"{path.name}: the signature of the {one.role} is of another protocol", _ISSUE)
+    if not any(one.role == "approver" for one in statements):
+        raise RejectionError(f"{path.name} is not approved: no approver has signed it", "have an approver sign it")
+    return Approval(manifest["record_id"], digest, sha256_file(path), manifest, tuple(statements))
+
+
+def _carried(path: Path) -> tuple[dict[str, Json], str]:
+    """Return the manifest that a PDF carries, and its digest."""
+    with attachments(path) as carried:
+        if MANIFEST not in carried:
+            raise RecordError(f"{path.name} is no protocol for approval: it carries no {MANIFEST}", _ISSUE)
+        content = b"".join(carried[MANIFEST].blocks(_LARGEST))
+    return parse_manifest(content), sha256(content)
+
+
+def hold_approval(approval: Approval, of: Protocol, parameters: RunParameters, sources_sha256: str = "") -> None:
+    """Hold what is about to be executed against what was approved; the notebook where its hash is given.
+
+    Raises:
+        RejectionError: it is another protocol, notebook, catalogue or kit version, or other parameters.
+    """
+    manifest, given = approval.manifest, parameters.to_json()
+    held = [
+        ("protocol", manifest["protocol"]["id"], of.id),
+        ("kit version", manifest["kit_version"], __version__),
+        ("catalogue", manifest["catalogue_sha256"], of.sha256),
+        *([("notebook", manifest["protocol_sha256"], sources_sha256)] if sources_sha256 else []),
+    ]
+    for name, approved, this in held:
+        if approved != this:
+            raise RejectionError(
+                f"{approval.record_id} approves another {name}: {approved}, and this is {this}", _ISSUE
+            )
+    changed = [name for name in _HELD if canonical(manifest["parameters"][name]) != canonical(given[name])]
+    if changed:
+        raise RejectionError(
+            f"{approval.record_id} approves other parameters: {_paths(manifest, given, changed)}", _ISSUE
+        )
+
+
+def hold_approved(approval: Approval, executed: Mapping[str, Json]) -> None:
+    """Hold the manifest of an executed record against the approval that it cites.
+
+    Raises:
+        RejectionError: it cites another one, or another protocol, notebook, catalogue or kit version was executed.
+    """
+    manifest = approval.manifest
+    if canonical(executed["approval"]) != canonical(approval.to_json()):
+        raise RejectionError("the record cites another approval than the one it holds", _ISSUE)
+    held = ("kit_version", "catalogue_sha256", "protocol_sha256")
+    differ = [name for name in held if manifest[name] != executed[name]]
+    # the embedded account fills in what was left out
+    filled: tuple[Json, ...] = (None, [], {}) if manifest["parameters"]["target"] == "sandbox" else ()
+    wanted = {name: value for name, value in manifest["parameters"]["expected"].items() if value not in filled}
+    if any(
+        canonical(executed["parameters"]["expected"].get(name)) != canonical(value) for name, value in wanted.items()
+    ):
+        differ.append("expected")
+    if manifest["protocol"]["id"] != executed["protocol"]["id"] or differ:
+        raise RejectionError(f"{approval.record_id} approves another {', '.join(differ) or 'protocol'}", _ISSUE)
+
+
+def _paths(manifest: Mapping[str, Json], given: Mapping[str, Json], sections: Sequence[str]) -> str:
+    """Return the dotted paths at which parameters differ."""
+    found = []
+    for section in sections:
+        then, now = manifest["parameters"][section], given[section]
+        if isinstance(then, dict) and isinstance(now, dict):
+            names = sorted({*then, *now})
+            found += [f"{section}.{name}" for name in names if canonical(then.get(name)) != canonical(now.get(name))]
+        else:
+            found.append(section)
+    return ", ".join(found)

@@ -1,0 +1,50 @@
+"""Archives a record that holds, and keeps the receipt: in the register, and as a file that carries its entry."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from kit.canonical import canonical
+from kit.errors import RecordError
+from kit.record.archive import Receipt, archive
+from kit.record.folders import held, sync_folder
+from kit.record.receipt import RECEIPTS
+from kit.record.register import REGISTER, locked_register
+from kit.record.verify import verify
+
+
+@dataclass(frozen=True)
+class Archived:
+    """An archived record: the receipt, and the file that keeps it, None where there is no register to carry on."""
+
+    receipt: Receipt
+    file: Path | None
+
+
+def archive_record(record: Path, destination: str, retain_until: datetime, **options: Any) -> Archived:
+    """Verify a record, archive it, and keep the receipt; `options` are those of `archive`.
+
+    Raises:
+        RejectionError: the record does not hold.
+        ArchiveError: it can't be archived as asked.
+        RecordError: the receipt can't be written; the record is archived, and archiving it again writes the receipt.
+    """
+    for _ in verify(record):
+        pass
+    with held(record):
+        receipt = archive(record, destination, retain_until, **options)
+    if not (record.parent / REGISTER).exists():
+        return Archived(receipt, None)
+    with locked_register(record.parent) as register:
+        entry = register.append("archived", record.name, receipt.to_json())
+    file = record.parent / RECEIPTS / f"{record.name}-{entry.number}.json"
+    try:
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(canonical({**receipt.to_json(), "record_id": record.name, "register": entry.seen.to_json()}))
+        sync_folder(file.parent)
+    except OSError as error:
+        raise RecordError(
+            f"the receipt {file} can't be written: {error.strerror or error}", "free space, and archive again"
+        ) from error
+    return Archived(receipt, file)

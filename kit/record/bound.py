@@ -1,0 +1,207 @@
+"""What a record is bound to: the register, the approved protocol, its addenda, and what its own manifest says."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kit.canonical import Json, canonical, sha256
+from kit.errors import EvidenceError, KitError, RejectionError
+from kit.findings import Finding, roll_up
+from kit.record.addenda import Addendum
+from kit.record.approval import hold_approved, read_approval
+from kit.record.history import History, histories
+from kit.record.manifest import APPROVAL, FINDINGS, PROTOCOL, RESTORE, SIGNED
+from kit.record.register import RegisterEntry, Seen, hold_seen, read_register
+from kit.record.replay import parameters_of
+from kit.record.signatures.statement import Statement, hold_rules
+
+_HASHED_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Given:
+    """A record as it is verified: its folder, manifest and digest, and what was added to it later.
+
+    `signed` is the signed PDF, where there is one.
+    """
+
+    folder: Path
+    manifest: Mapping[str, Json]
+    digest: str
+    signed: Path | None
+    statements: tuple[Statement, ...]
+    addenda: tuple[Addendum, ...]
+
+    @property
+    def record_id(self) -> str:
+        """The id of the record."""
+        return str(self.manifest["record_id"])
+
+    @property
+    def seen(self) -> dict[str, Seen]:
+        """The entries of the register that the record, its signatures and its addenda saw."""
+        told = self.manifest["register"]
+        found = {f"{self.record_id} as it was sealed": Seen(**told["head"])}
+        if "started" in told:
+            found[f"{self.record_id} as it started"] = Seen(**told["started"])
+        for one in self.statements:
+            found[f"the signature of the {one.role}"] = Seen(one.register_number, one.register_head)
+        for addendum in self.addenda:
+            found[f"addendum {addendum.name}"] = Seen(**addendum.data["register"])
+        return found
+
+
+def hold_manifest(given: Given) -> str:
+    """Hold that verdict, findings and parameters of a manifest agree with the sealed findings and with each other.
+
+    Raises:
+        RejectionError: they do not.
+    """
+    manifest = given.manifest
+    if manifest["kind"] == PROTOCOL:
+        return "it is a protocol that was issued for approval, and holds no result"
+    try:
+        document = json.loads((given.folder / FINDINGS).read_bytes())
+        found = document["findings"]
+        verdicts = [Finding.from_json(finding).verdict for finding in found]
+        same = {
+            "verdict": (document["verdict"], manifest["verdict"]),
+            "record": (document["run_id"], manifest["record_id"]),
+            "protocol": (document["protocol"], manifest["protocol"]["id"]),
+            "origin": (document["demonstration"], manifest["demonstration"]),
+            "findings": (sha256(canonical(found)), manifest["findings_sha256"]),
+            "parameters": (sha256(canonical(parameters_of(manifest))), manifest["parameters_sha256"]),
+        }
+        if differ := [name for name, (one, other) in same.items() if one != other]:
+            raise RejectionError(f"{FINDINGS} and the manifest differ in {', '.join(differ)}", RESTORE)
+        verdict = roll_up(verdicts)
+    except (ValueError, KeyError, TypeError, EvidenceError) as error:
+        what = error.message if isinstance(error, KitError) else repr(error)
+        raise RejectionError(f"{FINDINGS} is not as the kit writes it: {what}", RESTORE) from error
+    if verdict != manifest["verdict"]:
+        raise RejectionError(
+            f"the verdict {manifest['verdict']} does not follow from {FINDINGS}: {verdict.value}", RESTORE
+        )
+    return f"the verdict {verdict.value} follows from {len(found)} findings"
+
+
+def hold_roles(given: Given, open_deviations: Sequence[str]) -> None:
+    """Hold the signatures of a record to the rules of signing, each on those before it.
+
+    Raises:
+        RejectionError: a signature states another record, or breaks a rule.
+    """
+    manifest = given.manifest
+    told = {
+        "record_id": given.record_id,
+        "record_digest": given.digest,
+        "verdict": str(manifest.get("verdict", "")),
+        "executed_by": str(manifest.get("executed_by", "")),
+        "caller": str((manifest.get("caller") or {}).get("arn", "")),
+    }
+    for index, one in enumerate(given.statements):
+        for name, value in told.items():
+            if getattr(one, name) != value:
+                raise RejectionError(f"{SIGNED}: the signature of the {one.role} states another {name}", RESTORE)
+        try:
+            hold_rules(one, given.statements[:index], open_deviations)
+        except KitError as error:
+            raise RejectionError(
+                f"{SIGNED}: {error.message}", "the signature does not count: have it handled"
+            ) from error
+
+
+def hold_register(given: Given, path: Path, receipts: Mapping[str, Seen], *, unregistered: bool) -> str:
+    """Hold the register against a record, its signatures, addenda and receipts, and they against it.
+
+    `unregistered` lets by what was added and not registered yet.
+
+    Raises:
+        RejectionError: the chain is broken, an entry is missing or another, or the register says otherwise.
+    """
+    entries = read_register(path)
+    hold_seen(path, entries, {**given.seen, **receipts})
+    history = histories(entries).get(given.record_id)
+    event = "issued" if given.manifest["kind"] == PROTOCOL else "finished"
+    closed = history.last(event) if history else None
+    if history is None or closed is None:
+        raise RejectionError(
+            f"{path.name} does not hold that {given.record_id} was {event}", "name its own: --register"
+        )
+    if closed.data["digest"] != given.digest:
+        raise RejectionError(f"{path.name} holds another digest of {given.record_id}", RESTORE)
+    _hold_signed(given, history, path, unregistered=unregistered)
+    _hold_addenda(given, history, path, unregistered=unregistered)
+    number = history.first.get("attempt")
+    which = f", run {number} of this protocol on this target" if number else ""
+    return f"{path.name} is whole, with {len(entries)} entries, and holds {given.record_id}{which}"
+
+
+def _hold_signed(given: Given, history: History, path: Path, *, unregistered: bool) -> None:
+    registered = {entry.data["role"]: entry for entry in history.entries if entry.event == "signed"}
+    stated = {one.role: one for one in given.statements}
+    for role in registered:
+        if role not in stated:
+            raise RejectionError(f"{path.name} holds a signature of the {role}, and {SIGNED} does not", RESTORE)
+    for role in stated:
+        if role not in registered and not unregistered:
+            raise RejectionError(
+                f"the signature of the {role} in {SIGNED} is not in {path.name}",
+                "if the signing was interrupted, sign again for the same role: that registers it",
+            )
+    _hold_prefixes(given, list(registered.values()), path)
+
+
+def _hold_prefixes(given: Given, registered: Sequence[RegisterEntry], path: Path) -> None:
+    """Hold the signed PDF, up to where it ended at each signature, against the hashes in the register."""
+    if given.signed is None:
+        return
+    import hashlib  # noqa: PLC0415
+
+    running, at = hashlib.sha256(), 0
+    with given.signed.open("rb") as stream:
+        for entry in sorted(registered, key=lambda one: int(one.data["bytes"])):
+            while at < entry.data["bytes"] and (block := stream.read(min(_HASHED_BLOCK, entry.data["bytes"] - at))):
+                running.update(block)
+                at += len(block)
+            if running.hexdigest() != entry.data["sha256"]:
+                raise RejectionError(f"{SIGNED} was changed: {path.name} holds another SHA-256 of it", RESTORE)
+        if registered and len(registered) == len(given.statements) and stream.read(1):
+            raise RejectionError(f"{SIGNED} is longer than {path.name} says", RESTORE)
+
+
+def _hold_addenda(given: Given, history: History, path: Path, *, unregistered: bool) -> None:
+    registered = {
+        entry.data["addendum"]: entry.data["sha256"] for entry in history.entries if entry.event == "deviation"
+    }
+    present = {addendum.name: addendum.digest for addendum in given.addenda}
+    for name in sorted({*registered, *present}):
+        if name not in present:
+            raise RejectionError(f"addendum {name} is missing", RESTORE)
+        if name not in registered and not unregistered:
+            raise RejectionError(
+                f"addendum {name} is not in {path.name}",
+                "if writing it was interrupted, write another: that registers it",
+            )
+        if name in registered and registered[name] != present[name]:
+            raise RejectionError(f"addendum {name} is not the one that {path.name} holds", RESTORE)
+
+
+def hold_approval_of(given: Given, trust: Path | None) -> str | None:
+    """Hold the approved protocol that a record cites; None where it cites none.
+
+    Raises:
+        RejectionError: the approval is another than what was executed, or its signatures do not hold.
+    """
+    if given.manifest["kind"] == PROTOCOL or given.manifest.get("approval") is None:
+        return None
+    try:
+        approval = read_approval(given.folder / APPROVAL, trust)
+    except RejectionError:
+        raise
+    except KitError as error:
+        raise RejectionError(error.message, RESTORE) from error
+    hold_approved(approval, given.manifest)
+    approvers = ", ".join(f"{one.name}, {one.time}" for one in approval.statements if one.role == "approver")
+    return f"executed as approved in {approval.record_id} by {approvers}"

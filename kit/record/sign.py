@@ -1,0 +1,151 @@
+"""Signs a record: holds it to be whole and the signer to the rules, appends the signature, and registers it."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from kit.canonical import sha256_file
+from kit.errors import RecordError, SigningError
+from kit.evidence import timestamp, utc_now
+from kit.record.addenda import deviations_of
+from kit.record.folders import held, sync_folder
+from kit.record.manifest import MANIFEST, PDF, SIGNED, read_manifest
+from kit.record.register import REGISTER, Register, Seen, locked_register
+from kit.record.signatures.keys import SigningKey, hold_certificate
+from kit.record.signatures.pades import append_signature
+from kit.record.signatures.statement import Role, Statement, hold_rules
+from kit.record.signatures.validate import read_signatures
+from kit.record.verify import Asked, verify
+
+_NOT_SEEN = Seen(0, "")
+
+
+@dataclass(frozen=True)
+class Signed:
+    """A signature that was given: the file that holds it, what it states, and what could not be had along with it."""
+
+    file: Path
+    statement: Statement
+    notes: tuple[str, ...]
+
+
+def sign(
+    record: Path,
+    role: Role,
+    meaning: str,
+    key: SigningKey,
+    *,
+    deviations: Sequence[str] = (),
+    reason: str = "",
+    timestamp_url: str = "",
+    trust: Path | None = None,
+) -> Signed:
+    """Append a signature to the record's PDF, and register it; the record is verified first.
+
+    `record.signed.pdf` is replaced in one step, so at any instant it holds whole signatures only. A signature that an
+    interruption left unregistered is registered.
+
+    Raises:
+        RejectionError: the record is not whole.
+        SigningError: a rule forbids it, the certificate is not valid now, or the key can't be used.
+        RecordError: another process signs it, it has no PDF, or the signed file or the register can't be written.
+    """
+    if not meaning.strip():
+        raise SigningError("the signature states no meaning", 'say what it means: --meaning "I have reviewed ..."')
+    now, record = utc_now(), record.resolve()
+    hold_certificate(key, now)
+    for _ in verify(record, Asked(trust=trust, unregistered=True)):
+        pass
+    with held(record):
+        _register_what_is_there(record)
+        statement, earlier, open_deviations = _statement(record, role, meaning, key, deviations, reason, now)
+        hold_rules(statement, earlier, open_deviations)
+        notes = _append(record, statement, key, timestamp_url, trust)
+    return Signed(record / SIGNED, statement, tuple(notes))
+
+
+def _statement(
+    record: Path,
+    role: Role,
+    meaning: str,
+    key: SigningKey,
+    deviations: Sequence[str],
+    reason: str,
+    now: datetime,
+) -> tuple[Statement, list[Statement], list[str]]:
+    manifest = read_manifest(record)
+    seen = _NOT_SEEN
+    with _register_of(record) as register:
+        if register:
+            seen = register.head
+    signed = record / SIGNED
+    earlier = [one.statement for one in read_signatures(signed)] if signed.exists() else []
+    statement = Statement(
+        role=role,
+        name=key.name,
+        subject=key.subject,
+        meaning=" ".join(meaning.split()),
+        time=timestamp(now.astimezone(UTC).replace(microsecond=0)),
+        record_id=manifest["record_id"],
+        record_digest=sha256_file(record / MANIFEST),
+        verdict=str(manifest.get("verdict", "")),
+        executed_by=str(manifest.get("executed_by", "")),
+        caller=str((manifest.get("caller") or {}).get("arn", "")),
+        signer_caller=key.caller,
+        deviations=tuple(deviations),
+        reason=" ".join(reason.split()),
+        register_number=seen.number,
+        register_head=seen.sha256,
+    )
+    return statement, earlier, list(deviations_of(record, manifest))
+
+
+def _append(record: Path, statement: Statement, key: SigningKey, timestamp_url: str, trust: Path | None) -> list[str]:
+    signed = record / SIGNED
+    source = signed if signed.exists() else record / PDF
+    if not source.exists():
+        raise RecordError(f"{record} has no {PDF} to sign", f"install what it takes, then `trailkit render {record}`")
+    # beside the record, not in it: what a killed process leaves is no file of the record
+    temporary = record.parent / f".signing-{record.name}"
+    try:
+        notes = append_signature(source, temporary, statement, key, timestamp_url=timestamp_url, trust=trust)
+        temporary.rename(signed)
+        sync_folder(record)
+    except OSError as error:
+        raise RecordError(
+            f"{signed} can't be written: {error.strerror or error}", "free space, and sign again"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    _register_what_is_there(record)
+    return notes
+
+
+def _register_what_is_there(record: Path) -> None:
+    """Register each signature of a record that the register does not hold yet."""
+    signed = record / SIGNED
+    if not signed.exists():
+        return
+    with _register_of(record) as register:
+        if register is None:
+            return
+        mine = [entry for entry in register.entries if (entry.event, entry.record) == ("signed", record.name)]
+        known = {entry.data["role"] for entry in mine}
+        for one in read_signatures(signed):
+            if one.statement.role not in known:
+                told = {name: getattr(one.statement, name) for name in ("role", "name", "subject", "meaning", "time")}
+                file = {"bytes": signed.stat().st_size, "sha256": sha256_file(signed)}
+                register.append("signed", record.name, told | file)
+
+
+@contextlib.contextmanager
+def _register_of(record: Path) -> Iterator[Register | None]:
+    """Open the register beside a record; a copy of a record may lie where there is none."""
+    if not (record.parent / REGISTER).exists():
+        yield None
+        return
+    with locked_register(record.parent) as register:
+        yield register

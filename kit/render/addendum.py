@@ -1,0 +1,40 @@
+"""Renders an addendum to a record: how a deviation was handled, as HTML and as PDF/A-3a."""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+
+from markupsafe import Markup
+
+from kit.canonical import Json
+from kit.errors import KitError, MissingLibraryError
+from kit.present.templating import compact, environment, stylesheet, template_text
+from kit.record.addenda import DATA, PAGE, PAPER
+from kit.render.context import Attachment, RecordContext
+from kit.render.html import running
+from kit.render.pdf import render_pdf
+
+
+def render_addendum(folder: Path, addendum: Mapping[str, Json], digest: str) -> list[KitError]:
+    """Write `addendum.html` and `addendum.pdf` into a folder that holds `addendum.json`, whose SHA-256 is `digest`.
+
+    Returns why there is no PDF, where its libraries are missing; the HTML is made all the same.
+
+    Raises:
+        RenderError: it can't be laid out.
+    """
+    name = f"Addendum {addendum['number']} to {addendum['record_id']}"
+    record = RecordContext(record_id=name, record_digest=digest, sealed=True, created=str(addendum["time"]))
+    digest_line = f"Addendum digest {digest}"
+    css = compact(stylesheet() + template_text("kit.render", "page.css") + running(name, "", digest_line, "A4"))
+    style = b64encode(sha256(css.encode()).digest()).decode()
+    template = environment("kit.render", "kit.present").get_template("addendum.html")
+    page = template.render(a=addendum, name=name, digest=digest, css=Markup(css), style_hash=style)  # noqa: S704 - our own
+    (folder / PAGE).write_text(page, encoding="utf-8")
+    data = Attachment(DATA, folder / DATA, "The addendum as data", "application/json", "Source")
+    try:
+        (folder / PAPER).write_bytes(render_pdf(page, record, [data]))
+    except MissingLibraryError as error:
+        return [error]
+    return []
