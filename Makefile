@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
-LOCK_OPTIONS := --group dev --universal --fork-strategy fewest --python-version 3.11 \
+LOCK_OPTIONS := --group dev --extra pkcs11 --universal --fork-strategy fewest --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
 .DEFAULT_GOAL := help

@@ -15,8 +15,11 @@ import pytest
 import yaml
 from fixtures.runs import copied, executed_once, make_record, processes_marked, run_id
 
-from kit import __version__, cli
-from kit.record.manifest import RUNS
+from kit import __version__
+from kit.canonical import sha256_file
+from kit.cli import app, main, qualify
+from kit.record.manifest import RUNS, SIGNED
+from kit.record.register import REGISTER
 from kit.record.verify import verify
 from kit.sandbox.server import Sandbox
 
@@ -39,7 +42,7 @@ def call(monkeypatch, capsys, tmp_path):
     def called(*arguments: Any) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["trailkit", *map(str, arguments)])
         with pytest.raises(SystemExit) as left:
-            cli.main()
+            main.main()
         return (int(left.value.code or 0), *capsys.readouterr())
 
     yield called
@@ -87,7 +90,7 @@ class TestAtOnce:
         )
         done = shell(sys.executable, "-c", code, cwd=tmp_path)
         assert done.stderr.strip() == "[]"
-        assert "Usage: trailkit" in done.stdout or "The record is whole." in done.stdout
+        assert "Usage: trailkit" in done.stdout or "The record holds" in done.stdout
 
     def test_version(self, call):
         assert call("--version") == (0, f"trailkit {__version__}\n", "")
@@ -98,9 +101,13 @@ class TestAtOnce:
         assert "Usage: trailkit" in out + err
 
 
+def records_in(outputs: Path) -> list[Path]:
+    return [found for found in outputs.iterdir() if found.is_dir() and found.name != RUNS]
+
+
 class TestMisuse:
     @pytest.mark.parametrize(
-        "arguments", [["nonsense"], ["run"], ["verify"], ["demo", "--nonsense"], ["seal"]], ids=" ".join
+        "arguments", [["nonsense"], ["run"], ["sign", "x"], ["demo", "--nonsense"], ["seal"]], ids=" ".join
     )
     def test_of_the_command_line_is_told_in_plain_text(self, arguments, call):
         status, out, err = call(*arguments)
@@ -157,8 +164,18 @@ class TestMisuse:
             (["demo", "--output", "p.yaml"], "the outputs folder "),
             (["seal", "nowhere.ipynb"], "nowhere.ipynb can't be read: No such file or directory"),
             (["seal", "p.yaml"], "p.yaml is no notebook: "),
-            (["verify", "nowhere"], "nowhere is no folder"),
-            (["verify", "p.yaml"], "p.yaml is no folder"),
+            (["verify"], "nothing was named to verify"),
+            (["verify", "nowhere"], "nowhere is not there"),
+            (["verify", "p.yaml"], "p.yaml is neither a folder nor a PDF"),
+            (["verify", "--register", "nowhere"], "nowhere can't be read: No such file or directory"),
+            (["register"], "outputs/register.jsonl can't be read: No such file or directory"),
+            (["protocol", "iq"], "no parameters file was named"),
+            (["sign", "p.yaml", "--role", "boss", "--meaning", "x", "--key", "k"], "there is no role 'boss'"),
+            (["sign", "p.yaml", "--role", "reviewer", "--meaning", "x"], "one key is needed to sign"),
+            (["sign", "p.yaml", "--role", "reviewer", "--meaning", "x", "--key", "k.p12"], "k.p12 is no file"),
+            (["archive", "p.yaml", "s3://b/p", "--retain-until", "soon"], "'soon' is no date"),
+            (["run", "iq", "-f", "p.yaml", "--approved", "nowhere.pdf"], "nowhere.pdf is no file"),
+            (["run", "iq", "-f", "p.yaml", "--approved", "p.yaml"], "p.yaml is no approval to rely on"),
             (["policy", "-f", "nowhere.yaml"], "nowhere.yaml: can't be read"),
             (["sandbox", "--fault", "nonsense"], "there is no fault named 'nonsense'"),
             (["sandbox", "--fault", "rotation-of"], "there is no fault named 'rotation-of'"),
@@ -174,14 +191,14 @@ class TestMisuse:
         assert [found.name for found in tmp_path.iterdir()] == ["p.yaml"]
 
     def test_a_defect_of_ours_never_reads_as_a_fail(self, call, monkeypatch):
-        monkeypatch.setattr("kit.record.verify.verify", lambda _: 1 / 0)
+        monkeypatch.setattr("kit.record.verify.verify", lambda *_: 1 / 0)
         status, _, err = call("verify", ".")
         assert status == 3
         assert "ZeroDivisionError" in err
 
     @pytest.mark.parametrize("place", ["invoke", "make_context"])
     def test_an_interruption_is_neither_a_pass_nor_a_fail(self, place, call, monkeypatch):
-        monkeypatch.setattr(cli._Commands, place, cli._interrupt)
+        monkeypatch.setattr(app._Commands, place, main._interrupt)
         assert call("verify", ".") == (3, "", "interrupted\nrun it again; nothing half is left\n")
 
     @pytest.mark.parametrize("encoding", ["ascii", "utf-8", "latin-1"])
@@ -192,7 +209,7 @@ class TestMisuse:
             cwd=tmp_path, env=os.environ | environment, capture_output=True, check=False,
         )  # fmt: skip
         assert done.returncode == 2
-        assert b"is no folder\n" in done.stderr
+        assert b"is not there\n" in done.stderr
         assert b"Traceback" not in done.stderr
 
 
@@ -229,8 +246,24 @@ class TestVerify:
         make_record(tmp_path / "record", {"evidence/index.jsonl": b"{}"})
         status, out, err = call("verify", "record")
         assert (status, err) == (0, "")
-        assert [line[:2] for line in out.splitlines()[:5]] == ["1.", "2.", "3.", "4.", "5."]
-        assert "do not show who made it" in out
+        assert [line.split()[0] for line in out.splitlines()[:-1]] == [f"{number}." for number in range(1, 15)]
+        assert " 8. not given  signatures: the record is unsigned" in out
+        assert "what was not given is not shown" in out.splitlines()[-1]
+
+    def test_as_json_it_tells_what_held_and_what_was_not_given(self, call, tmp_path):
+        make_record(tmp_path / "record", {"evidence/index.jsonl": b"{}"})
+        status, out, err = call("verify", "record", "--json")
+        told = json.loads(out)
+        assert (status, err, told["holds"], told["rejection"]) == (0, "", True, None)
+        assert [step["step"] for step in told["steps"] if step["held"]] == [1, 2, 3, 4, 5, 6]
+
+    def test_as_json_a_rejection_is_told_after_what_held(self, call, tmp_path):
+        make_record(tmp_path / "record", {"evidence/index.jsonl": b"{}"})
+        (tmp_path / "record" / "evidence" / "index.jsonl").write_bytes(b"[]")
+        status, out, _ = call("verify", "record", "--json")
+        told = json.loads(out)
+        assert (status, told["holds"], [step["step"] for step in told["steps"]]) == (1, False, [1, 2])
+        assert told["rejection"]["message"].startswith("evidence/index.jsonl was changed")
 
     def test_a_rejected_one_is_a_fail_and_names_the_file(self, call, tmp_path):
         make_record(tmp_path / "record", {"evidence/index.jsonl": b"{}"})
@@ -265,7 +298,7 @@ class TestSeal:
             f"  html    outputs/{name}/record.html",
             f"  pdf     outputs/{name}/record.pdf",
         ]
-        assert lines[4] == f"  digest  {list(verify(outputs / name))[-1].text.split()[-1]}"
+        assert lines[4] == f"  digest  {sha256_file(outputs / name / 'manifest.json')}"
 
     @pytest.mark.parametrize(
         ("faults", "verdict", "expected"),
@@ -291,7 +324,7 @@ class TestSeal:
     def test_interrupted_while_sealing_it_says_how_to_go_on(self, call, tmp_path, monkeypatch):
         executed = tmp_path / "out" / "x y.ipynb"
         monkeypatch.setattr("kit.execute.execute", lambda *_: executed)
-        monkeypatch.setattr(cli, "_seal", lambda *_: cli._interrupt())
+        monkeypatch.setattr(qualify, "_seal", lambda *_: main._interrupt())
         status, out, err = call("demo", "--output", "out")
         assert (status, out) == (3, "")
         assert err == (
@@ -372,7 +405,7 @@ class TestProgress:
     @pytest.mark.parametrize("name", ["FORCE_COLOR", "TTY_COMPATIBLE", "CI"])
     def test_on_no_terminal_it_is_silent(self, name, capfd, monkeypatch):
         monkeypatch.setenv(name, "1")
-        with cli._progress_bar("IQ") as progress:
+        with qualify._progress_bar("IQ") as progress:
             progress("Regions", 1, 2)
             progress("Regions", 2, 2)
             progress("Test cases", 1, 11)
@@ -400,13 +433,14 @@ class TestRun:
         assert [process.returncode for process in processes] == [0, 0]
         for out, err in told:
             assert err == ""
-            assert [line.split()[0] for line in out.splitlines()] == ["PASS", "record", "html", "pdf", "digest"] * 2
+            named = ["PASS", "record", "html", "pdf", "signed", "digest"]
+            assert [line.split()[0] for line in out.splitlines()] == named * 2
         assert processes_marked(mark) == []
         assert [found.name for found in tmp_path.iterdir()] == ["outputs"]
-        records = list((tmp_path / "outputs").iterdir())
+        records = [found for found in (tmp_path / "outputs").iterdir() if found.is_dir()]
         assert sorted(record.name[:2] for record in records) == ["IQ", "IQ", "OQ", "OQ"]
         for record in records:
-            assert {found.name for found in record.iterdir()} == PARTS
+            assert {found.name for found in record.iterdir()} == {*PARTS, SIGNED}
             assert list(verify(record))
             assert shell("sha256sum", "-c", "--quiet", "SHA256SUMS", cwd=record).returncode == 0
             assert "DEMONSTRATION" in (record / "record.html").read_text(encoding="utf-8")
@@ -415,7 +449,7 @@ class TestRun:
         ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
         done = run_against(tmp_path, "hostile-text", settings=(f"execution.executed_by={NAME}",), **ascii_only)
         assert (done.returncode, done.stderr) == (0, "")
-        (record,) = (tmp_path / "outputs").iterdir()
+        (record,) = records_in(tmp_path / "outputs")
         page = (record / "record.html").read_text(encoding="utf-8")
         assert NAME in page
         assert "<script" not in page.lower()
@@ -428,7 +462,7 @@ class TestRun:
             ours = shell(TRAILKIT, "run", "iq", "-f", path, cwd=tmp_path, **sandbox.environment)
             other = tmp_path / "other"
             (other / "outputs").mkdir(parents=True)
-            notebook = Path(cli.__file__).parent.parent / "notebooks" / "iq_trail_encryption.ipynb"
+            notebook = Path(qualify.__file__).parent.parent.parent / "notebooks" / "iq_trail_encryption.ipynb"
             papermill = shell(
                 BIN / "papermill", notebook, "outputs/x.ipynb", "-f", path, cwd=other, **sandbox.environment
             )
@@ -436,9 +470,9 @@ class TestRun:
         assert (ours.returncode, ours.stderr) == (1, "")
         assert papermill.returncode == 0
         assert (sealed.returncode, sealed.stderr) == (1, "")
-        (first,) = (tmp_path / "outputs").iterdir()
+        (first,) = records_in(tmp_path / "outputs")
         (second,) = (other / "outputs").glob("IQ-*")
-        assert sorted(found.name for found in (other / "outputs").iterdir()) == [second.name, "x.ipynb"]
+        assert sorted(found.name for found in (other / "outputs").iterdir()) == [second.name, REGISTER, "x.ipynb"]
         told = []
         for record in (first, second):
             assert list(verify(record))
@@ -460,7 +494,7 @@ class TestRun:
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.startswith("no usable AWS credentials")
         assert len(done.stderr.splitlines()) == 2
-        assert [found.name for found in (tmp_path / "outputs").iterdir()] == [RUNS]
+        assert sorted(found.name for found in (tmp_path / "outputs").iterdir()) == [RUNS, REGISTER]
         (executed,) = (tmp_path / "outputs" / RUNS).glob("*.ipynb")
         assert "Traceback" not in executed.read_text()
         again = shell(TRAILKIT, "seal", executed, cwd=tmp_path)

@@ -19,6 +19,7 @@ from kit.execute import execute, find_notebook
 from kit.protocol import OUTPUT_VARIABLE, PROGRESS_VARIABLE
 from kit.record.executed import read_executed
 from kit.record.manifest import RUNS
+from kit.record.register import REGISTER
 
 PATIENCE_S = 60
 PARAMETERS = "target = 'sandbox'\nexpected = {}"
@@ -253,7 +254,7 @@ def test_a_run_that_is_stopped_midway_leaves_its_evidence_and_no_process(
     assert out == ""
     assert err == ("" if status < 0 else "the run was interrupted\nrun it again; the evidence so far is kept in the "
                    "outputs folder, under .runs\n")  # fmt: skip
-    assert [found.name for found in (tmp_path / "outputs").iterdir()] == [RUNS]
+    assert sorted(found.name for found in (tmp_path / "outputs").iterdir()) == [RUNS, REGISTER]
     (folder,) = [found for found in (tmp_path / "outputs" / RUNS).iterdir() if found.is_dir()]
     assert (folder / "evidence" / "index.jsonl").read_text()
     if status > 0:

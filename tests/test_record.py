@@ -53,7 +53,7 @@ def finding_of(data: dict[str, Any], test_case: str) -> dict[str, Any]:
 class TestRecord:
     def test_it_verifies_and_holds_every_part(self, outputs):
         made = sealed(outputs)
-        assert len(list(verify(made.folder))) == 5
+        assert [step.number for step in verify(made.folder) if step.held] == [1, 2, 3, 4, 5, 6, 10]
         assert {path.name for path in made.folder.iterdir()} == {
             "record.ipynb", "record.html", "findings.json", "junit.xml", "evidence", "manifest.json",
             "SHA256SUMS",
@@ -604,6 +604,8 @@ for step in sorted({*range(0, total, total // 9), *range(total - 9, total), 1, 2
     record = outputs / name
     whole = record.exists()
     told["whole" if whole else "absent"] += 1
+    with locked_register(outputs) as register:
+        settle(register, outputs)
     if whole:
         list(verify(record))
     else:
@@ -614,8 +616,6 @@ for step in sorted({*range(0, total, total // 9), *range(total - 9, total), 1, 2
     left = sorted(path.name for path in outputs.iterdir() if path.name not in (name, REGISTER, "x.ipynb", ".runs"))
     if left:
         told["problems"].append([step, "left", left])
-    with locked_register(outputs) as register:
-        settle(register, outputs)
     events = [entry.event for entry in read_register(outputs / REGISTER)]
     if events != ["started", "concluded", "finished"]:
         told["problems"].append([step, "registered", events])

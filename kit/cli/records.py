@@ -151,6 +151,8 @@ def _opened_key(
     if key:
         from kit.record.signatures.backends.pkcs12 import open_pkcs12
 
+        if not key.is_file():
+            raise SigningError(f"{key} is no file", "name the PKCS#12 file (.p12) that holds the signer's key")
         with open_pkcs12(key, _ask(f"Passphrase of {key.name}")) as opened:
             yield opened
     elif kms_key:

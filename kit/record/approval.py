@@ -51,24 +51,24 @@ def read_approval(path: Path, trust: Path | None = None) -> Approval:
     """Return the approval that a signed protocol is; every signature of it is proven first.
 
     Raises:
-        RecordError: there is no such file, or it is no protocol.
-        RejectionError: it is not whole, a signature does not hold, or none is an approver's.
+        RecordError: there is no such file, it is no protocol or not whole, a signature does not hold, or none is an
+            approver's.
     """
     if not path.is_file():
         raise RecordError(f"{path} is no file", "name the signed PDF of a protocol: record.signed.pdf in its folder")
-    manifest, digest = _carried(path)
-    if manifest.get("kind") != PROTOCOL:
-        raise RecordError(
-            f"{path.name} is no protocol for approval", "name the signed PDF that `trailkit protocol` made"
-        )
-    hold_revisions(path)
-    roots = load_pem(trust) if trust else None
-    statements = [one.statement for one in validate(path, roots).signatures]
+    try:
+        manifest, digest = _carried(path)
+        hold_revisions(path)
+        statements = [one.statement for one in validate(path, load_pem(trust) if trust else None).signatures]
+    except RejectionError as error:
+        raise RecordError(f"{path} is no approval to rely on: {error.message}", _ISSUE) from error
+    if manifest["kind"] != PROTOCOL:
+        raise RecordError(f"{path} is no protocol for approval", "name the signed PDF that `trailkit protocol` made")
     for one in statements:
         if (one.record_id, one.record_digest) != (manifest["record_id"], digest):
-            raise RejectionError(f"{path.name}: the signature of the {one.role} is of another protocol", _ISSUE)
+            raise RecordError(f"{path}: the signature of the {one.role} is of another protocol", _ISSUE)
     if not any(one.role == "approver" for one in statements):
-        raise RejectionError(f"{path.name} is not approved: no approver has signed it", "have an approver sign it")
+        raise RecordError(f"{path} is not approved: no approver has signed it", "have an approver sign it")
     return Approval(manifest["record_id"], digest, sha256_file(path), manifest, tuple(statements))
 
 
@@ -85,7 +85,7 @@ def hold_approval(approval: Approval, of: Protocol, parameters: RunParameters, s
     """Hold what is about to be executed against what was approved; the notebook where its hash is given.
 
     Raises:
-        RejectionError: it is another protocol, notebook, catalogue or kit version, or other parameters.
+        RecordError: it is another protocol, notebook, catalogue or kit version, or other parameters.
     """
     manifest, given = approval.manifest, parameters.to_json()
     held = [
@@ -96,14 +96,10 @@ def hold_approval(approval: Approval, of: Protocol, parameters: RunParameters, s
     ]
     for name, approved, this in held:
         if approved != this:
-            raise RejectionError(
-                f"{approval.record_id} approves another {name}: {approved}, and this is {this}", _ISSUE
-            )
+            raise RecordError(f"{approval.record_id} approves another {name}: {approved}, and this is {this}", _ISSUE)
     changed = [name for name in _HELD if canonical(manifest["parameters"][name]) != canonical(given[name])]
     if changed:
-        raise RejectionError(
-            f"{approval.record_id} approves other parameters: {_paths(manifest, given, changed)}", _ISSUE
-        )
+        raise RecordError(f"{approval.record_id} approves other parameters: {_paths(manifest, given, changed)}", _ISSUE)
 
 
 def hold_approved(approval: Approval, executed: Mapping[str, Json]) -> None:
@@ -124,6 +120,10 @@ def hold_approved(approval: Approval, executed: Mapping[str, Json]) -> None:
         canonical(executed["parameters"]["expected"].get(name)) != canonical(value) for name, value in wanted.items()
     ):
         differ.append("expected")
+    fixed = ("requirements",) if manifest["parameters"]["target"] == "sandbox" else ("requirements", "target")
+    differ += [
+        name for name in fixed if canonical(manifest["parameters"][name]) != canonical(executed["parameters"][name])
+    ]
     if manifest["protocol"]["id"] != executed["protocol"]["id"] or differ:
         raise RejectionError(f"{approval.record_id} approves another {', '.join(differ) or 'protocol'}", _ISSUE)
 

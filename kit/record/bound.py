@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kit.canonical import Json, canonical, sha256
-from kit.errors import EvidenceError, KitError, RejectionError
+from kit.errors import EvidenceError, KitError, RecordError, RejectionError
 from kit.findings import Finding, roll_up
 from kit.record.addenda import Addendum
 from kit.record.approval import hold_approved, read_approval
@@ -127,7 +127,7 @@ def hold_register(given: Given, path: Path, receipts: Mapping[str, Seen], *, unr
     closed = history.last(event) if history else None
     if history is None or closed is None:
         raise RejectionError(
-            f"{path.name} does not hold that {given.record_id} was {event}", "name its own: --register"
+            f"{path.name} does not hold that {given.record_id} was {event}", "if its sealing was interrupted, the next run registers it; else name its own register: --register"
         )
     if closed.data["digest"] != given.digest:
         raise RejectionError(f"{path.name} holds another digest of {given.record_id}", RESTORE)
@@ -198,9 +198,7 @@ def hold_approval_of(given: Given, trust: Path | None) -> str | None:
         return None
     try:
         approval = read_approval(given.folder / APPROVAL, trust)
-    except RejectionError:
-        raise
-    except KitError as error:
+    except RecordError as error:
         raise RejectionError(error.message, RESTORE) from error
     hold_approved(approval, given.manifest)
     approvers = ", ".join(f"{one.name}, {one.time}" for one in approval.statements if one.role == "approver")

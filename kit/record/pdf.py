@@ -8,13 +8,14 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from kit.errors import RecordError, RejectionError
 from kit.record.manifest import MANIFEST, is_plain_name, read_manifest
-from kit.record.pdf_structure import Document, View
+from kit.record.pdf_structure import Document, View, references
 from kit.record.pdf_syntax import Reference, Stream, SyntaxProblem, Value, text_of
 
 _MANIFEST_LARGEST = 1 << 26
@@ -24,7 +25,6 @@ _RUNNING_NAME = 34
 _PDFA = "{http://www.aiim.org/pdfa/ns/id/}"
 _FORBIDDEN = {"OpenAction", "AA", "JS", "JavaScript", "XFA", "RichMedia", "RichMediaContent", "NeedsRendering"}
 _ACTIONS = {"URI", "GoTo"}
-_ANNOTATIONS = {"Link", "Widget"}
 _NAMES = {"Dests", "EmbeddedFiles"}
 _FONT_FILES = {"FontFile", "FontFile2", "FontFile3"}
 
@@ -76,8 +76,8 @@ def attachments(path: Path) -> Iterator[dict[str, Attachment]]:
 def extract(path: Path, folder: Path) -> list[str]:
     """Write the files that a lone PDF carries into an empty or new folder; returns their names, sorted.
 
-    No file is written over, or through a link. `manifest.json` comes first: no other file than it lists is written,
-    and none larger than it says.
+    No file is written over, or through a link. `manifest.json` comes first: no other file than it lists is written, and
+    none larger than it says. Where it rejects the PDF, what was written before stays.
 
     Raises:
         RecordError: the folder holds something, or can't be written.
@@ -205,16 +205,19 @@ def _hold_claims(view: View) -> None:
 
 def _claim(metadata: bytes) -> tuple[str, str]:
     """Return part and conformance that XMP claims; each as an attribute or as an element, once."""
-    try:
-        # no document type, hence no entities, which could grow without bound
-        tree = ElementTree.fromstring(metadata.decode("utf-8")) if b"<!" not in metadata else None  # noqa: S314
-    except (ElementTree.ParseError, UnicodeDecodeError, ValueError):
-        tree = None
+    # no document type, hence no entities, which could grow without bound
+    if b"<!" in metadata:
+        return "", ""
     claimed: dict[str, list[str]] = {"part": [], "conformance": []}
-    for element in tree.iter() if tree is not None else ():
-        for what, values in claimed.items():
-            values += [element.attrib[_PDFA + what]] if _PDFA + what in element.attrib else []
-            values += [element.text or ""] if element.tag == _PDFA + what else []
+    try:
+        for _, element in ET.iterparse(BytesIO(metadata)):  # noqa: S314
+            for what, values in claimed.items():
+                values.extend(text for name, text in element.attrib.items() if name == _PDFA + what)
+                values.extend([element.text or ""] if element.tag == _PDFA + what else [])
+            # what was read is let go of, so that no depth of nesting piles up
+            element.clear()
+    except (ET.ParseError, ValueError, LookupError):
+        return "", ""
     if any(len(values) != 1 for values in claimed.values()):
         return "", ""
     return claimed["part"][0].strip(), claimed["conformance"][0].strip()
@@ -223,21 +226,13 @@ def _claim(metadata: bytes) -> tuple[str, str]:
 def _hold_inert(view: View) -> None:
     """Walk everything that the catalog leads to, but the structure tree, which can hold nothing active."""
     document, catalog = view.document, view.catalog
-    names = view.dictionary(catalog.get("Names", {}), "name dictionary")
-    if unknown := set(names) - _NAMES:
+    if unknown := set(view.dictionary(catalog.get("Names", {}), "name dictionary")) - _NAMES:
         document.reject(f"its name dictionary holds /{min(unknown)}")
     for number, page in enumerate(view.pages(), start=1):
-        entries = view.dictionary(page, "page")
-        for item in view.array(entries.get("Annots", []), "list of annotations"):
-            kind = view.dictionary(item, "annotation").get("Subtype")
-            if kind not in _ANNOTATIONS:
-                document.reject(f"page {number} has an annotation that is no link and no signature: /{kind}")
-        fonts = view.dictionary(view.dictionary(entries.get("Resources"), "resources").get("Font", {}), "fonts")
-        for font in fonts.values():
-            if view.dictionary(font, "font").get("Type") != "Font":
-                document.reject(f"page {number} has a font that is none")
-    waiting: list[Value] = [{key: value for key, value in catalog.items() if key != "StructTreeRoot"}]
-    seen: set[int] = {view.root.number}
+        _hold_page(view, number, view.dictionary(page, "page"))
+    waiting = references(value for key, value in catalog.items() if key != "StructTreeRoot")
+    _hold_entries(view, catalog)
+    seen = {view.root.number}
     while waiting:
         value = waiting.pop()
         if isinstance(value, Reference):
@@ -245,13 +240,24 @@ def _hold_inert(view: View) -> None:
                 continue
             seen.add(value.number)
             value = view.resolve(value)
-        if isinstance(value, Stream):
-            value = value.entries
-        if isinstance(value, list):
-            waiting += [item for item in value if isinstance(item, Reference | list | dict)]
-        elif isinstance(value, dict):
+        value = value.entries if isinstance(value, Stream) else value
+        if isinstance(value, dict):
             _hold_entries(view, value)
-            waiting += [item for item in value.values() if isinstance(item, Reference | list | dict)]
+            waiting += references(value.values())
+        elif isinstance(value, list):
+            waiting += references(value)
+
+
+def _hold_page(view: View, number: int, page: dict[str, Value]) -> None:
+    for item in view.array(page.get("Annots", []), "list of annotations"):
+        annotation = view.dictionary(item, "annotation")
+        kind = annotation.get("Subtype")
+        if kind != "Link" and (kind, annotation.get("FT")) != ("Widget", "Sig"):
+            view.document.reject(f"page {number} has an annotation that is no link and no signature: /{kind}")
+    fonts = view.dictionary(view.dictionary(page.get("Resources"), "resources").get("Font", {}), "fonts")
+    for font in fonts.values():
+        if view.dictionary(font, "font").get("Type") != "Font":
+            view.document.reject(f"page {number} has a font that is none")
 
 
 def _hold_entries(view: View, entries: dict[str, Value]) -> None:

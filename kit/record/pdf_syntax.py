@@ -1,4 +1,4 @@
-"""Reads the syntax of PDF (ISO 32000-2, 7.2 and 7.3), more strictly than a viewer does: what has two readings is refused.
+"""Reads the syntax of PDF (ISO 32000-2, 7.2 and 7.3) more strictly than a viewer: what has two readings is refused.
 
 No comment, no name written in two ways, no key given twice, no generation but 0: neither WeasyPrint nor pyHanko writes
 them, and each is a way to show one reader what another does not see.
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Never
 
 Value = Any
-"""`None`, `bool`, `int`, `float`, `bytes` (a string), `Name`, `Reference`, `list`, or `dict` with `str` keys, nested."""
+"""`None`, `bool`, `int`, `float`, `bytes` (a string), `Name`, `Reference`, `list`, or `dict` with keys of `str`."""
 
 SPACES = rb"\t\n\r "
 _DEEPEST = 40
@@ -35,7 +35,7 @@ _END = object()
 
 
 class SyntaxProblem(Exception):
-    """The bytes are not what this reader takes for PDF."""
+    """The bytes are not what this reader takes for PDF; it never leaves the readers, who name the file."""
 
 
 class Name(str):
@@ -51,7 +51,7 @@ class Reference(NamedTuple):
 
 
 class HexString(bytes):
-    """A string that was written in hexadecimal; `start` and `end` are where its angle brackets are."""
+    """A string that was written in hexadecimal; `start` and `end` are where in the file its angle brackets are."""
 
     start: int
     end: int
@@ -59,7 +59,7 @@ class HexString(bytes):
 
 @dataclass(frozen=True)
 class Stream:
-    """A stream: its dictionary, and where in the file its bytes lie."""
+    """A stream: the number of its object, its dictionary, and where in the file its bytes lie."""
 
     number: int
     entries: dict[str, Value]
@@ -79,32 +79,48 @@ def parse(data: bytes, position: int, base: int = 0) -> tuple[Value, int]:
     return value, after
 
 
+def text_of(value: Value) -> str:
+    """Return the text of a string: UTF-16BE with its mark, else ASCII.
+
+    Raises:
+        SyntaxProblem: it is no string, or of another encoding.
+    """
+    try:
+        if isinstance(value, bytes):
+            return value[2:].decode("utf-16-be") if value.startswith(b"\xfe\xff") else value.decode("ascii")
+    except UnicodeDecodeError as error:
+        raise SyntaxProblem("a text is neither ASCII nor UTF-16") from error
+    raise SyntaxProblem("there is no text where one belongs")
+
+
 def _value(data: bytes, position: int, base: int, depth: int) -> tuple[Value, int]:
     match = _TOKEN.match(data, position)
     if match is None or depth > _DEEPEST:
         _refuse("no value, or one nested too deeply,", position + base)
-    kind, after = match.lastgroup, match.end()
-    token = match[kind or 0]
-    if kind == "name":
-        return _name(token, position + base), after
-    if kind == "reference":
-        number, generation, _ = token.split()
-        if int(generation) or not int(number):
-            _refuse("a reference to no object of generation 0", position + base)
-        return Reference(int(number)), after
-    if kind == "number":
-        return (float(token) if b"." in token else int(token)), after
-    if kind == "literal":
-        return token, after
-    if kind == "text":
-        return _text(data, after, base)
-    if kind == "hex":
-        return _hex(token, match.start("hex") - 1 + base, after + base), after
+    kind, after = str(match.lastgroup), match.end()
+    token: bytes = match[kind]
+    made: tuple[Value, int]
     if kind == "array":
-        return _array(data, after, base, depth + 1)
-    if kind == "dictionary":
-        return _dictionary(data, after, base, depth + 1)
-    return (_WORDS[token] if kind == "word" else _END), after
+        made = _array(data, after, base, depth + 1)
+    elif kind == "dictionary":
+        made = _dictionary(data, after, base, depth + 1)
+    elif kind == "text":
+        made = _text(data, after, base)
+    elif kind == "hex":
+        made = _hex(token, match.start("hex") - 1 + base, after + base), after
+    elif kind == "reference":
+        made = _reference(token, position + base), after
+    elif kind == "name":
+        made = _name(token, position + base), after
+    else:
+        made = _scalar(kind, token), after
+    return made
+
+
+def _scalar(kind: str, token: bytes) -> Value:
+    if kind == "number":
+        return float(token) if b"." in token else int(token)
+    return {"literal": token, "end": _END}.get(kind) if kind != "word" else _WORDS[token]
 
 
 def _array(data: bytes, position: int, base: int, depth: int) -> tuple[list[Value], int]:
@@ -134,11 +150,18 @@ def _dictionary(data: bytes, position: int, base: int, depth: int) -> tuple[dict
         entries[str(key)] = value
 
 
+def _reference(token: bytes, position: int) -> Reference:
+    number, generation, _ = map(bytes.strip, token.split())
+    if int(generation) or not int(number):
+        _refuse("a reference to no object of generation 0", position)
+    return Reference(int(number))
+
+
 def _name(token: bytes, position: int) -> Name:
     def plain(match: re.Match[bytes]) -> bytes:
         code = bytes.fromhex((match[1] or b"00").decode())
         # a regular character written as an escape only hides the name
-        if code in b"\0" or (re.fullmatch(_REGULAR, code) and code != b"#" and 0x21 <= code[0] <= 0x7E):
+        if code == b"\0" or (re.fullmatch(_REGULAR, code) and code != b"#" and 0x21 <= code[0] <= 0x7E):
             _refuse("a name that is written in disguise", position)
         return code
 
@@ -151,19 +174,20 @@ def _text(data: bytes, position: int, base: int) -> tuple[bytes, int]:
     depth = 1
     while match := _TEXT_PART.match(data, position):
         part, position = match[0], match.end()
-        if part.startswith(b"\\"):
-            digits = part[1:]
-            if digits.isdigit() and digits < b"8":
-                part = bytes([int(digits, 8) & 0xFF])
-            else:
-                part = _ESCAPES.get(digits, digits)
-        elif part.startswith(b"\r"):
-            part = b"\n"
-        depth += (match[0] == b"(") - (match[0] == b")")
+        depth += (part == b"(") - (part == b")")
         if depth == 0:
             return b"".join(parts), position
-        parts.append(part)
-    _refuse("a string that does not end", position + base)
+        parts.append(_unescaped(part))
+    raise SyntaxProblem(f"a string that does not end at byte {position + base}")
+
+
+def _unescaped(part: bytes) -> bytes:
+    if part.startswith(b"\r"):
+        return b"\n"
+    if not part.startswith(b"\\"):
+        return part
+    escaped = part[1:]
+    return bytes([int(escaped, 8) & 0xFF]) if escaped[:1] in b"01234567" else _ESCAPES.get(escaped, escaped)
 
 
 def _hex(token: bytes, start: int, end: int) -> HexString:
@@ -175,17 +199,3 @@ def _hex(token: bytes, start: int, end: int) -> HexString:
 
 def _refuse(what: str, position: int) -> Never:
     raise SyntaxProblem(f"{what} at byte {position}")
-
-
-def text_of(value: Value) -> str:
-    """Return the text of a string: UTF-16BE with its mark, else ASCII.
-
-    Raises:
-        SyntaxProblem: it is no string, or of another encoding.
-    """
-    try:
-        if isinstance(value, bytes):
-            return value[2:].decode("utf-16-be") if value.startswith(b"\xfe\xff") else value.decode("ascii")
-    except UnicodeDecodeError as error:
-        raise SyntaxProblem("a text is neither ASCII nor UTF-16") from error
-    raise SyntaxProblem("there is no text where one belongs")

@@ -14,7 +14,7 @@ from kit.evidence import INDEX, index_sha256, read_body, read_index
 from kit.findings import Verdict
 from kit.record.executed import EXECUTION, PARAMETERS, Executed, read_executed, run_id_of
 from kit.record.folders import sync, sync_folder, temporary_folder
-from kit.record.history import histories, require_started
+from kit.record.history import histories, require_started, settle
 from kit.record.junit import junit_xml
 from kit.record.manifest import (
     APPROVAL,
@@ -68,6 +68,8 @@ def seal(notebook: Path, outputs: Path, render: Render) -> Sealed:
     try:
         with temporary_folder(outputs / f".sealing-{executed.run_id}") as temporary:
             if folder.exists():
+                with locked_register(_outputs_of(working)) as register:
+                    settle(register, _outputs_of(working))
                 remedy = "verify it, or seal into another folder with --output"
                 raise RecordError(f"the record {folder} exists already", remedy)
             with locked_register(_outputs_of(working)) as register:

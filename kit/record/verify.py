@@ -40,6 +40,7 @@ from kit.record.signatures.validate import Signed, read_signatures, validate
 from kit.record.whole import hashes_of, hold_files, hold_names, hold_page, hold_sums
 
 _BLOCK = 1 << 20
+_NAME = "name the folder of a sealed record, or its PDF"
 
 
 @dataclass(frozen=True)
@@ -74,15 +75,23 @@ def verify(record: Path, asked: Asked = Asked()) -> Iterator[Step]:
         RecordError: there is no record of that name.
         RejectionError: a step does not hold, or a file can't be read; names the file and the reason.
     """
-    if not record.exists():
-        raise RecordError(f"{record} is not there", "name the folder of a sealed record, or its PDF")
     try:
+        _hold_kind(record)
         with _opened(record.resolve(), asked) as opened:
             for number, step in enumerate(_STEPS, start=1):
                 text = step(opened)
                 yield Step(number, str(text), not isinstance(text, _NotGiven))
     except OSError as error:
         raise RejectionError(f"{error.filename} can't be read: {error.strerror}", "make it readable") from error
+
+
+def _hold_kind(record: Path) -> None:
+    if not record.exists():
+        raise RecordError(f"{record} is not there", _NAME)
+    if not record.is_dir():
+        with record.open("rb") as stream:
+            if stream.read(5) != b"%PDF-":
+                raise RecordError(f"{record} is neither a folder nor a PDF", _NAME)
 
 
 class _NotGiven(str):

@@ -212,7 +212,8 @@ class _Job:
         (info,) = made["content"]["signer_infos"]
         if not dry_run and validate_sig_integrity(info, self.certificate, "data", digest) != (True, True):
             raise SigningError(
-                f"the key is not that of the certificate {self.key.subject}", "name the key and its own certificate"
+                f"what the key signed does not hold under the certificate {self.key.subject}",
+                "name the key and its own certificate",
             )
         if service:
             service.hold_clock(self.time)

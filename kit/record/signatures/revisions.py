@@ -100,6 +100,8 @@ def additions(document: Document) -> list[Addition]:
         RejectionError: as `hold_revisions` does.
     """
     kinds: dict[int, str] = {}
+    if signed := {"AcroForm", "DSS", "Extensions", "Perms"} & set(document.view(0).catalog):
+        document.reject(f"its first revision holds /{min(signed)}, and is signed by later ones alone")
     found = [_Proof(document, index, kinds).addition() for index in range(1, len(document.revisions))]
     names = [one.name for one in found if one.widget]
     if len(set(names)) != len(names):
@@ -170,8 +172,8 @@ class _Proof:
 
     def _hold_trailer(self) -> None:
         first, last = self.document.revisions[0].trailer, self.document.revisions[self.index].trailer
-        ids = [one.get("ID") for one in (first, last)]
-        if not all(isinstance(one, list) and len(one) == 2 for one in ids) or ids[0][0] != ids[1][0]:
+        ids: list[list[Value]] = [self.document.expect(list, one.get("ID"), "list /ID") for one in (first, last)]
+        if not all(len(one) == 2 for one in ids) or ids[0][0] != ids[1][0]:
             self._refuse("is of another document (/ID)")
         if first.get("Info") != last.get("Info"):
             self._refuse("has another /Info")
@@ -191,21 +193,24 @@ class _Proof:
             if type(old) is not list or type(new) is not list or not _same(old, new[: len(old)]):
                 self._refuse(f"changes {where}")
             self.waiting += [(item, kind[1:], where) for item in new[len(old) :]]
-            return
-        if type(old) is not dict or type(new) is not dict:
+        elif type(old) is dict and type(new) is dict:
+            self._grow_entries(kind, old, new, where)
+        else:
             self._refuse(f"changes {where}")
+
+    def _grow_entries(self, kind: str, old: Mapping[str, Value], new: Mapping[str, Value], where: str) -> None:
         grows: Mapping[str, str] = _GROWS.get(kind, {})
-        for key in [*old, *(key for key in new if key not in old)]:
+        for key, value in old.items():
             place = f"/{key} of {where}"
-            if key not in new or (key in old and key not in grows):
-                if key not in new or not _same(old[key], new[key]):
-                    self._refuse(f"changes {place}")
-            elif key in old:
-                self._grow(grows[key], old[key], new[key], place)
-            elif rule := self._addable(kind, key):
-                self.waiting.append((new[key], rule, place))
-            else:
-                self._refuse(f"adds {place}")
+            if key in new and key in grows:
+                self._grow(grows[key], value, new[key], place)
+            elif key not in new or not _same(value, new[key]):
+                self._refuse(f"changes {place}")
+        for key in [key for key in new if key not in old]:
+            rule = self._addable(kind, key)
+            if not rule:
+                self._refuse(f"adds /{key} of {where}")
+            self.waiting.append((new[key], rule, f"/{key} of {where}"))
 
     def _addable(self, kind: str, key: str) -> str:
         """Return the rule for an entry that a thing may get that did not have it; empty where it may not."""

@@ -52,6 +52,7 @@ _LEADING = 1.22
 _PADDING = 6.0
 _LABELS = 74.0
 _MARKS = 2
+_BRACKETS = {ord("⟨"): "[", ord("⟩"): "]"}
 # pyHanko writes a font's own units where PDF counts in thousandths of an em
 _UNITS = 1000
 # features by which a line is not as long as its characters are
@@ -128,10 +129,11 @@ def printable(text: str, known: Mapping[int, str]) -> str:
 
     So is a third combining mark on one character: a pile of them would climb into the lines above.
     """
+    brackets = {} if _BRACKETS.keys() <= known.keys() else _BRACKETS
     made, marks = [], 0
-    for char in " ".join(plain(text).split()):
+    for char in " ".join(plain(text).translate(brackets).split()):
         marks = marks + 1 if unicodedata.category(char).startswith("M") else 0
-        made.append(char if ord(char) in known and marks <= _MARKS else _spelled_out(char, known))
+        made.append(char if ord(char) in known and marks <= _MARKS else code_point(char).translate(brackets))
     return "".join(made)
 
 
@@ -184,11 +186,6 @@ def _cut(line: str, widths: Mapping[str, float], room: float) -> str:
 
 def _width(text: str, widths: Mapping[str, float]) -> float:
     return sum(widths[char] for char in text)
-
-
-def _spelled_out(char: str, known: Mapping[int, str]) -> str:
-    written = code_point(char)
-    return written if ord("⟨") in known and ord("⟩") in known else f"[{written[1:-1]}]"
 
 
 def _runs(text: str) -> Iterator[str]:
