@@ -32,6 +32,7 @@ lint: $(STAMP) ## check style, format, types and layers
 bench: $(STAMP) ## measure speed and memory
 	@$(BIN)/python tests/bench.py
 	@$(BIN)/python tests/bench_integrity.py
+	@$(BIN)/python tests/bench_verify.py
 
 schema: $(STAMP) ## write parameters/parameters.schema.json from the model
 	@$(BIN)/python -c 'from kit.canonical import pretty; from kit.parameters import json_schema; print(pretty(json_schema()))' \

@@ -317,13 +317,14 @@ def test_the_record_may_be_named_through_a_link_to_its_folder(put, record, tmp_p
     assert receipt.destination == f"{place}/IQ-1/"
 
 
-def test_a_bucket_is_asked_in_its_own_region(sandbox, client, record):
+def test_a_bucket_is_asked_in_its_own_region(between, client, record):
     s3, bucket = client("s3", SECOND_REGION), "records-elsewhere"
     key = client("kms", SECOND_REGION).create_key()["KeyMetadata"]["Arn"]
     place = {"LocationConstraint": SECOND_REGION}
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=place, ObjectLockEnabledForBucket=True)
-    receipt = archive(record, f"s3://{bucket}", UNTIL, kms_key=key, endpoint_url=sandbox.endpoint)
+    receipt = archive(record, f"s3://{bucket}", UNTIL, kms_key=key, endpoint_url=between.endpoint)
     assert (receipt.region, receipt.kms_key) == (SECOND_REGION, key)
+    assert {call.region for call in between.asked if call.operation != "HeadBucket"} == {SECOND_REGION}
 
 
 def test_a_key_may_be_named_by_id_and_is_told_by_arn(client, put):

@@ -1,9 +1,11 @@
 """What a record's PDF carries and prints is read in flat memory; a PDF that is not as the kit writes it is told."""
 
+import hashlib
 import re
 import tracemalloc
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from hypothesis import strategies as st
 
 from kit.canonical import canonical, sha256
 from kit.errors import RecordError, RejectionError
+from kit.record.manifest import RECORD
 from kit.record.pdf import attachments, extract, hold_markers, hold_printed
 from kit.record.pdf_file import BLOCK
 from kit.record.pdf_structure import Document
@@ -58,10 +61,10 @@ def manifest(**other: bytes) -> bytes:
     """Return a manifest of the attached files."""
     files = {name: content for name, content in (FILES | other).items() if name != "manifest.json"}
     listed = {name: {"bytes": len(content), "sha256": sha256(content)} for name, content in files.items()}
-    return canonical({"schema": 1, "files": listed})
+    return canonical({"schema": 1, "kind": RECORD, "record_id": RECORD_ID, "files": listed})
 
 
-def carrying(content: bytes, change: Callable[[Update], None] = lambda update: None) -> bytes:
+def carrying(content: bytes, change: Callable[[Update], Any] = id) -> bytes:
     """Return the sample's PDF with another manifest, and whatever else is changed."""
     update = Update(record_pdf())
     attached(update, "manifest.json", content)
@@ -99,13 +102,14 @@ def test_large_attachment_is_streamed_in_flat_memory(compressed: bool) -> None:
     content = bytes(range(256)) * 4096 * 24
     stream = zlib.compress(content, 1) if compressed else content
     entries = {"Filter": Name("FlateDecode")} if compressed else {}
-    with written(carrying(b"{}", lambda update: attached(update, "record.ipynb", stream, **entries))) as path:
-        del stream
-        with attachments(path) as found:
-            tracemalloc.start()
-            digest = sha256(*found["record.ipynb"].blocks(len(content)))
-            peak = tracemalloc.get_traced_memory()[1]
-            tracemalloc.stop()
+    put = carrying(b"{}", lambda update: attached(update, "record.ipynb", stream, **entries))
+    with written(put) as path, attachments(path) as found:
+        tracemalloc.start()
+        hashed = hashlib.sha256()
+        for block in found["record.ipynb"].blocks(len(content)):
+            hashed.update(block)
+        digest, peak = hashed.hexdigest(), tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
     assert digest == sha256(content)
     assert peak < 6 * BLOCK
 
@@ -117,11 +121,10 @@ def test_bomb_is_stopped_at_its_limit() -> None:
         attached(update, "record.ipynb", bomb, Filter=Name("FlateDecode"))
 
     with written(carrying(b"{}", plant)) as path, attachments(path) as found:
-        taken = 0
+        taken: list[int] = []
         with pytest.raises(RejectionError, match="more than the 1048576 bytes that it may have: the attachment record"):
-            for block in found["record.ipynb"].blocks(BLOCK):
-                taken += len(block)
-        assert taken <= BLOCK
+            taken.extend(map(len, found["record.ipynb"].blocks(BLOCK)))
+        assert sum(taken) <= BLOCK
 
 
 BROKEN_STREAMS = {
@@ -236,7 +239,7 @@ def test_lone_pdf_without_a_manifest_is_refused(tmp_path: Path) -> None:
         left = [one for one in update.catalog["AF"] if one != pairs[at + 1]]
         update.put(update.root, update.catalog | {"AF": left})
 
-    with written(carrying(b"{}", drop)) as path, pytest.raises(RejectionError, match="carries no manifest.json"):
+    with written(carrying(b"{}", drop)) as path, pytest.raises(RejectionError, match=r"carries no manifest\.json"):
         extract(path, tmp_path / "new")
 
 
@@ -361,7 +364,7 @@ def test_missing_mark_or_active_content_is_refused(case: str) -> None:
     ids=["another id", "another digest", "no digest"],
 )
 def test_page_that_prints_another_record_is_refused(pdf: Path, record_id: str, digest: str, what: str) -> None:
-    with pytest.raises(RejectionError, match=f"does not print the record's {what} on page 1$"):
+    with pytest.raises(RejectionError, match=rf"does not print the record's {what} on page 1\n"):
         hold_printed(pdf, record_id, digest)
 
 
@@ -378,7 +381,7 @@ def test_one_page_without_its_digest_is_named() -> None:
             head[: head.rindex(b"[")] + b"[]" + mark + tail, stream.length
         )
         path.write_bytes(content)
-        with pytest.raises(RejectionError, match="does not print the record's digest on page 5$"):
+        with pytest.raises(RejectionError, match=r"does not print the record's digest on page 5\n"):
             hold_printed(path, RECORD_ID, DIGEST)
 
 
@@ -395,13 +398,13 @@ def _packed(content: bytes, length: int) -> bytes:
 
 
 def test_long_id_is_printed_cut() -> None:
-    from fixtures.sample_record import notebook
+    from nbformat.v4 import new_notebook
 
     from kit.render.html import render_html
     from kit.render.pdf import render_pdf
 
     record = context(record_id="IQ-20261102T091401Z-" + "f" * 40, evidence=())
-    content = render_pdf(render_html(notebook(), record), record)
+    content = render_pdf(render_html(new_notebook(), record), record)
     with written(content, "record.pdf") as path:
         hold_printed(path, record.record_id, DIGEST)
         with pytest.raises(RejectionError, match="does not print the record's id"):
@@ -517,11 +520,13 @@ MALFORMED: dict[str, tuple[bytes, str]] = {
     "object of an unknown kind": (small(WHOLE, entries={3: (3, 0, 0)}), "frees or hides the object 3"),
     "object of a generation": (small(WHOLE, entries={3: (1, 15, 1)}), "frees or hides the object 3"),
     "head of a list of freed objects": (small(WHOLE, entries={0: (0, 3, 0)}), "frees or hides the object 0"),
-    "cross-reference that is not listed": (small(WHOLE, entries={4: (1, 15, 0)}), "does not list itself"),
+    "cross-reference that is not listed": (
+        revision(HEADER, WHOLE, 4, {"Root": Reference(1)}, {4: (1, 15, 0)}), "does not list itself"),
     "object under two numbers": (small(WHOLE, entries={3: (1, 15, 0)}), "is malformed|does not end before|not where"),
     "object beyond the end": (small(WHOLE, entries={3: (1, 10**15, 0)}), "does not list itself"),
-    "bytes in a gap": (small(WHOLE).replace(b"endobj\n3 0", b"endobj\n% a\n3 0"), "."),
-    "object that is not listed": (small(WHOLE | {5: ROOT}, entries={5: (1, 15, 0)}), "."),
+    "bytes in a gap": (small(WHOLE | {2: TREE + b"\nendobj\n% a"}), "something follows the object 2"),
+    "object that is not listed": (
+        small(WHOLE | {2: TREE + b"\nendobj\n9 0 obj\n<<>>"}), "something follows the object 2"),
     "bytes before the first object": (
         revision(HEADER + b"%a\n", WHOLE, 4, {"Root": Reference(1)}, {}), "belong to no object"),
     "object of another number": (small(WHOLE).replace(b"\n2 0 obj", b"\n7 0 obj"), "the object 2 is not where"),
@@ -536,11 +541,12 @@ MALFORMED: dict[str, tuple[bytes, str]] = {
     "cross-reference within": (
         small(WHOLE | {4: pdf_bytes(({"Type": Name("XRef")}, b""))}), "the object 4 hides other objects"),
     "two object streams": (
-        small({4: STREAM, 9: STREAM}, WHOLE, entries={3: (2, 4, 0)}), "more than one object stream"),
+        small({4: STREAM, 5: STREAM}, WHOLE, entries={3: (2, 4, 0)}), "more than one object stream"),
     "object stream that is none": (small({4: STREAM}, WHOLE, pool={"Type": Name("X")}), "is no object stream"),
     "object stream of another count": (small({4: STREAM}, WHOLE, pool={"N": 2}), "holds other objects"),
     "object stream with a huge head": (small({4: STREAM}, WHOLE, pool={"First": 10**6}), "is no object stream"),
-    "object stream with a hidden object": (small({4: STREAM}, WHOLE, entries={3: (1, 15, 0)}), "."),
+    "object stream with a hidden object": (
+        small({4: STREAM}, WHOLE | {4: ROOT}, entries={4: (1, len(HEADER), 0)}), "holds other objects"),
     "objects in another order": (
         small({4: STREAM}, WHOLE, entries={2: (2, 5, 2), 3: (2, 5, 1)}), "holds other objects"),
     "compressed object with a tail": (small({4: STREAM}, WHOLE | {3: PAGE + b" 1"}), "the object 3 is malformed"),
@@ -571,16 +577,6 @@ def test_file_that_is_not_there_is_told(tmp_path: Path) -> None:
         Document(tmp_path / "a.pdf")
 
 
-def everything(path: Path) -> Iterator[None]:
-    """Read all that this module reads."""
-    for read in (hold_markers, lambda path: hold_printed(path, RECORD_ID, DIGEST), _all_attached):
-        try:
-            read(path)
-        except RejectionError as error:
-            assert error.message.startswith(path.name)
-        yield
-
-
 def _all_attached(path: Path) -> None:
     with attachments(path) as found:
         for one in found.values():
@@ -591,11 +587,8 @@ def _all_attached(path: Path) -> None:
 def plain_pdf() -> bytes:
     """Return a PDF in which no object is compressed, so that a flipped byte reaches every reader."""
     with written(record_pdf()) as path, Document(path) as document:
-        places = document.revisions[0].places
-        number = max(number for number, place in places.items() if place.pooled) + 1
         view, trailer = document.view(), document.revisions[0].trailer
         wanted = {number: _plain(document, view.resolve(Reference(number))) for number in _reached(view)}
-        assert number
     objects = {one: wanted.get(one, b"null") for one in range(1, max(wanted) + 1)}
     return revision(HEADER, objects, max(objects) + 1, {"Root": trailer["Root"], "ID": [b"a", b"b"]}, {})
 
@@ -628,11 +621,13 @@ def _plain(document: Document, value: Any) -> bytes:
     return pdf_bytes(value)
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(st.integers(min_value=0), st.binary(min_size=1, max_size=4), st.sampled_from(["put", "insert", "cut"]))
 def test_whatever_is_done_to_a_pdf_is_read_or_rejected(place: int, content: bytes, how: str) -> None:
     whole = plain_pdf()
     at = place % len(whole)
     end = {"put": at + len(content), "insert": at, "cut": len(whole)}[how]
     with written(whole[:at] + content + whole[end:]) as path:
-        list(everything(path))
+        for read in (hold_markers, lambda path: hold_printed(path, RECORD_ID, DIGEST), _all_attached):
+            with suppress(RejectionError):
+                read(path)

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ def module() -> Path:
     found = next((Path(path) for path in MODULES if Path(path).exists()), None)
     missing = "" if found and shutil.which("softhsm2-util") else "no SoftHSM on this machine: apt-get install softhsm2"
     try:
-        import pkcs11  # noqa: F401
+        import_module("pkcs11")
     except ImportError:
         missing = "no python-pkcs11: pip install 'trailkit[pkcs11]'"
     if missing and os.environ.get("TRAILKIT_CI"):
@@ -57,8 +58,7 @@ def module() -> Path:
 @pytest.fixture(scope="session")
 def token(module: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A token that holds three keys, with the certificates of two of them and of their issuers; its library's path."""
-    import pkcs11
-
+    pkcs11 = import_module("pkcs11")
     folder = tmp_path_factory.mktemp("softhsm")
     (folder / "tokens").mkdir()
     (folder / "softhsm2.conf").write_text(f"directories.tokendir = {folder / 'tokens'}\nlog.level = ERROR\n")

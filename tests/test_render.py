@@ -301,7 +301,7 @@ def test_foreign_output_is_shown_as_text_or_picture_and_never_as_markup() -> Non
 
 def test_code_is_folded_and_parameters_are_open(html: str) -> None:
     assert "<summary>Code of cell 2</summary>" in html
-    assert re.search(r"Parameters as approved</p><pre>account_id", html)
+    assert re.search(r"Parameters as the notebook has them</p><pre>account_id", html)
 
 
 def test_a_step_shown_twice_keeps_its_own_place() -> None:

@@ -26,12 +26,16 @@ def sandbox(
 
     import yaml
 
+    from kit.sandbox.account import ARCHIVE_BUCKET
+
     with server.Sandbox(fault or [], {"hours": hours} if hours else None) as account:
         try:
             typer.echo(f"# The sandbox answers at {account.endpoint} until Ctrl-C. In another shell:")
             for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
                 typer.echo(f"#   export {name}={account.environment[name]}")
             typer.echo("#   trailkit run iq oq --parameters FILE  with a FILE of what follows")
+            typer.echo(f"#   trailkit archive RECORD s3://{ARCHIVE_BUCKET}/records --retain-until DATE \\")
+            typer.echo(f"#     --endpoint-url {account.endpoint}")
             typer.echo(yaml.safe_dump(account.parameters, sort_keys=False))
             while account.running:
                 time.sleep(0.2)

@@ -1,7 +1,7 @@
 """Addenda: how a deviation was handled, added beside a sealed record that itself is never edited.
 
 Each stands in a folder of its own, `addenda/<number>-<deviation>`, as canonical JSON, HTML and PDF, with its own
-`SHA256SUMS`; it names the record by its digest, and the register holds its hash.
+`SHA256SUMS`; it names the record by its digest, and the register holds its hash and that of its sums.
 """
 
 import getpass
@@ -28,18 +28,28 @@ Render = Callable[[Path, Mapping[str, Json], str], list[KitError]]
 """Writes `addendum.html` and `addendum.pdf` into a folder, given the addendum and its digest."""
 
 _MEMBERS = {
-    "schema", "number", "record_id", "record_digest", "deviation", "cause", "impact", "action", "decision", "author",
-    "account", "time", "kit_version", "register",
+    "schema", "number", "record_id", "record_digest", "demonstration", "deviation", "cause", "impact", "action",
+    "decision", "author", "account", "time", "kit_version", "register",
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Addendum:
-    """One addendum: the name of its folder, what it says, and the SHA-256 of that."""
+    """One addendum: the name of its folder, what it says, and the SHA-256 of that and of its `SHA256SUMS`."""
 
     name: str
     data: Mapping[str, Json]
     digest: str
+    sums: str
+
+    def to_json(self) -> dict[str, Json]:
+        """Return what the register holds of it: by the hash of its sums, page and PDF as well."""
+        return {
+            "addendum": self.name,
+            "deviation": self.data["deviation"]["id"],
+            "sha256": self.digest,
+            "sums_sha256": self.sums,
+        }
 
 
 @dataclass(frozen=True)
@@ -85,11 +95,15 @@ def add(record: Path, deviation_id: str, handling: Handling, render: Render) -> 
         with held(record), temporary_folder(record.parent / f".sealing-{record.name}-addendum") as temporary:
             _register_what_is_there(record)
             number = len(read_addenda(record)) + 1
+            name = f"{number:02d}-{deviation_id}"
+            written = temporary / name
+            written.mkdir()
             data = {
                 "schema": 1,
                 "number": number,
                 "record_id": manifest["record_id"],
                 "record_digest": sha256_file(record / MANIFEST),
+                "demonstration": manifest["demonstration"],
                 "deviation": dict(known[deviation_id]),
                 **told,
                 "account": _account(),
@@ -98,13 +112,16 @@ def add(record: Path, deviation_id: str, handling: Handling, render: Render) -> 
                 "register": _head(record).to_json(),
             }
             content = canonical(data)
-            (temporary / DATA).write_bytes(content)
-            warnings = render(temporary, data, sha256(content))
-            (temporary / SUMS).write_text(sums_text(temporary), encoding="utf-8")
+            (written / DATA).write_bytes(content)
+            warnings = render(written, data, sha256(content))
+            sums = sums_text(written).encode()
+            (written / SUMS).write_bytes(sums)
             sync(temporary)
-            (record / ADDENDA).mkdir(exist_ok=True)
-            name = f"{number:02d}-{deviation_id}"
-            temporary.rename(record / ADDENDA / name)
+            # a folder of addenda that holds none is no whole record, so the first one comes with it
+            if (record / ADDENDA).exists():
+                written.rename(record / ADDENDA / name)
+            else:
+                temporary.rename(record / ADDENDA)
             sync_folder(record / ADDENDA)
             sync_folder(record)
     except OSError as error:
@@ -112,7 +129,7 @@ def add(record: Path, deviation_id: str, handling: Handling, render: Render) -> 
             f"the addendum can't be written: {error.strerror or error}", "free space, and write it again"
         ) from error
     _register_what_is_there(record)
-    return Addendum(name, data, sha256(content)), warnings
+    return Addendum(name, data, sha256(content), sha256(sums)), warnings
 
 
 def read_addenda(record: Path) -> list[Addendum]:
@@ -148,14 +165,15 @@ def _read(record: Path, path: Path, number: int) -> Addendum:
         raise RejectionError(f"{name}: {error.message}", error.remedy) from error
     data = _data(path / DATA, name)
     known = deviations_of(record, manifest := read_manifest(record))
-    if (data["record_id"], data["record_digest"]) != (manifest["record_id"], sha256_file(record / MANIFEST)):
+    told = (data["record_id"], data["record_digest"], data["demonstration"])
+    if told != (manifest["record_id"], sha256_file(record / MANIFEST), manifest["demonstration"]):
         raise RejectionError(f"{name} is of another record", RESTORE)
     deviation = data["deviation"]
     if not isinstance(deviation, dict) or canonical(known.get(str(deviation.get("id")))) != canonical(deviation):
         raise RejectionError(f"{name} tells of another deviation than the record has", RESTORE)
     if data["number"] != number or path.name != f"{number:02d}-{deviation['id']}":
         raise RejectionError(f"{name} is not addendum {number}: one is missing, or was renamed", RESTORE)
-    return Addendum(path.name, data, hashes[DATA])
+    return Addendum(path.name, data, hashes[DATA], sha256_file(path / SUMS))
 
 
 def _data(path: Path, name: str) -> dict[str, Json]:
@@ -163,7 +181,11 @@ def _data(path: Path, name: str) -> dict[str, Json]:
     try:
         data = json.loads(content)
         whole = isinstance(data, dict) and set(data) == _MEMBERS and canonical(data) == content
-        texts = [data[one] for one in _MEMBERS - {"schema", "number", "deviation", "register"}] if whole else []
+        texts = (
+            [data[one] for one in _MEMBERS - {"schema", "number", "demonstration", "deviation", "register"}]
+            if whole
+            else []
+        )
     except (ValueError, RecursionError, EvidenceError):
         whole, texts = False, []
     if not whole or not all(isinstance(text, str) for text in texts) or set(data["register"]) != {"number", "sha256"}:
@@ -188,12 +210,7 @@ def _register_what_is_there(record: Path) -> None:
         known = {entry.data["addendum"] for entry in mine}
         for addendum in addenda:
             if addendum.name not in known:
-                told = {
-                    "addendum": addendum.name,
-                    "sha256": addendum.digest,
-                    "deviation": addendum.data["deviation"]["id"],
-                }
-                register.append("deviation", record.name, told)
+                register.append("deviation", record.name, addendum.to_json())
 
 
 def _account() -> str:

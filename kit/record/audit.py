@@ -10,10 +10,11 @@ from kit.errors import KitError, RejectionError
 from kit.record.addenda import read_addenda
 from kit.record.bound import Given, hold_register
 from kit.record.history import History, histories
-from kit.record.manifest import MANIFEST, SIGNED, read_manifest
+from kit.record.manifest import MANIFEST, RESTORE, SIGNED, read_manifest
 from kit.record.receipt import RECEIPTS, read_receipt
 from kit.record.register import RegisterEntry, Seen, hold_seen, read_register
 from kit.record.signatures.validate import read_signatures
+from kit.record.whole import malformed_rejected
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,11 @@ def audit(path: Path) -> Audit:
             raise RejectionError(
                 f"{folder} is not in {path.name}", "it was not executed here: move it out, or restore the register"
             )
-        hold_register(_given(folder), path, {}, unregistered=False)
+        with malformed_rejected(name):
+            given = _given(folder)
+            if given.record_id != name:
+                raise RejectionError(f"{folder} holds the record {given.record_id}", RESTORE)
+            hold_register(given, path, {}, unregistered=False)
     hold_seen(path, entries, _receipts(path.parent))
     runs = [one for one in known.values() if one.last("started")]
     return Audit(len(entries), len(runs), tuple(_notes(entries, known, set(beside))))

@@ -3,20 +3,22 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from kit.canonical import Json, canonical, sha256
 from kit.errors import EvidenceError, KitError, RecordError, RejectionError
+from kit.evidence import INDEX
 from kit.findings import Finding, roll_up
 from kit.record.addenda import Addendum
 from kit.record.approval import hold_approved, read_approval
 from kit.record.history import History, histories
-from kit.record.manifest import APPROVAL, FINDINGS, PROTOCOL, RESTORE, SIGNED
+from kit.record.manifest import APPROVAL, EVIDENCE, FINDINGS, PROTOCOL, RESTORE, SIGNED
 from kit.record.register import RegisterEntry, Seen, hold_seen, read_register
 from kit.record.replay import parameters_of
 from kit.record.signatures.statement import Statement, hold_rules
-
-_HASHED_BLOCK = 1 << 20
+from kit.record.whole import prefix_hashes
+from kit.sections import Execution
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def hold_manifest(given: Given) -> str:
             "verdict": (document["verdict"], manifest["verdict"]),
             "record": (document["run_id"], manifest["record_id"]),
             "protocol": (document["protocol"], manifest["protocol"]["id"]),
-            "origin": (document["demonstration"], manifest["demonstration"]),
+            "origin": ({document["demonstration"], manifest["demonstration"]}, {_is_demonstration(manifest)}),
             "findings": (sha256(canonical(found)), manifest["findings_sha256"]),
             "parameters": (sha256(canonical(parameters_of(manifest))), manifest["parameters_sha256"]),
         }
@@ -84,6 +86,12 @@ def hold_manifest(given: Given) -> str:
             f"the verdict {manifest['verdict']} does not follow from {FINDINGS}: {verdict.value}", RESTORE
         )
     return f"the verdict {verdict.value} follows from {len(found)} findings"
+
+
+def _is_demonstration(manifest: Mapping[str, Json]) -> bool:
+    """Return whether a run was one by its parameters; as `RunParameters.demonstration`, of any version of them."""
+    target = manifest["parameters"]["target"]
+    return isinstance(target, str) or target["endpoint_url"] is not None or manifest["environment"] == "sandbox"
 
 
 def hold_roles(given: Given, open_deviations: Sequence[str]) -> None:
@@ -124,13 +132,17 @@ def hold_register(given: Given, path: Path, receipts: Mapping[str, Seen], *, unr
     hold_seen(path, entries, {**given.seen, **receipts})
     history = histories(entries).get(given.record_id)
     event = "issued" if given.manifest["kind"] == PROTOCOL else "finished"
-    closed = history.last(event) if history else None
-    if history is None or closed is None:
+    closed = _entries_of(history, event) if history else []
+    if history is None or not closed:
         raise RejectionError(
-            f"{path.name} does not hold that {given.record_id} was {event}", "if its sealing was interrupted, the next run registers it; else name its own register: --register"
+            f"{path.name} does not hold that {given.record_id} was {event}",
+            "if its sealing was interrupted, the next run registers it; else name its own register: --register",
         )
-    if closed.data["digest"] != given.digest:
+    # every entry counts, and not the last one: whoever can append to a register could put another in its place
+    if any(entry.data["digest"] != given.digest for entry in closed):
         raise RejectionError(f"{path.name} holds another digest of {given.record_id}", RESTORE)
+    if event == "finished":
+        _hold_run(given, history, path)
     _hold_signed(given, history, path, unregistered=unregistered)
     _hold_addenda(given, history, path, unregistered=unregistered)
     number = history.first.get("attempt")
@@ -138,54 +150,80 @@ def hold_register(given: Given, path: Path, receipts: Mapping[str, Seen], *, unr
     return f"{path.name} is whole, with {len(entries)} entries, and holds {given.record_id}{which}"
 
 
+def _entries_of(history: History, event: str) -> list[RegisterEntry]:
+    return [entry for entry in history.entries if entry.event == event]
+
+
+def _hold_run(given: Given, history: History, path: Path) -> None:
+    """Hold what the register tells of a run, how it started, what it concluded and how it finished, to its record."""
+    manifest, name = given.manifest, given.record_id
+    started = manifest["register"]["started"]["number"]
+    if (history.entries[0].event, history.entries[0].number) != ("started", started):
+        raise RejectionError(f"entry {started} of {path.name} is not the start of {name}", RESTORE)
+    told = {
+        "attempt": manifest["attempt"]["number"],
+        "kit_version": manifest["executed_with"]["kit_version"],
+        **{field: manifest[field] for field in Execution.model_fields},
+    }
+    if differ := [field for field, value in told.items() if history.first[field] != value]:
+        raise RejectionError(f"{path.name} tells another start of {name}: {', '.join(differ)}", RESTORE)
+    before = takewhile(lambda entry: entry.event != "finished", history.entries)
+    concluded = [entry.data for entry in before if entry.event == "concluded"]
+    index = manifest["files"].get(f"{EVIDENCE}/{INDEX}", {"sha256": sha256(b"")})
+    hashes = {"findings_sha256": manifest["findings_sha256"], "evidence_sha256": index["sha256"]}
+    if not concluded or any(concluded[-1][field] != value for field, value in hashes.items()):
+        raise RejectionError(f"{path.name} does not hold that {name} concluded on these findings", RESTORE)
+    for entry in _entries_of(history, "finished"):
+        if entry.data["verdict"] != manifest["verdict"]:
+            raise RejectionError(f"{path.name} says that {name} finished with {entry.data['verdict']}", RESTORE)
+
+
 def _hold_signed(given: Given, history: History, path: Path, *, unregistered: bool) -> None:
-    registered = {entry.data["role"]: entry for entry in history.entries if entry.event == "signed"}
+    registered = _entries_of(history, "signed")
     stated = {one.role: one for one in given.statements}
-    for role in registered:
+    for entry in registered:
+        role = entry.data["role"]
         if role not in stated:
             raise RejectionError(f"{path.name} holds a signature of the {role}, and {SIGNED} does not", RESTORE)
-    for role in stated:
-        if role not in registered and not unregistered:
-            raise RejectionError(
-                f"the signature of the {role} in {SIGNED} is not in {path.name}",
-                "if the signing was interrupted, sign again for the same role: that registers it",
-            )
-    _hold_prefixes(given, list(registered.values()), path)
+        for field in ("name", "subject", "meaning", "time"):
+            if entry.data[field] != getattr(stated[role], field):
+                raise RejectionError(f"{path.name} says another {field} of the {role} than {SIGNED}", RESTORE)
+    missing = [role for role in stated if role not in {entry.data["role"] for entry in registered}]
+    if missing and not unregistered:
+        raise RejectionError(
+            f"the signature of the {missing[0]} in {SIGNED} is not in {path.name}",
+            "if the signing was interrupted, sign again for the same role: that registers it",
+        )
+    if given.signed and registered:
+        _hold_prefixes(given.signed, registered, path, whole=not missing)
 
 
-def _hold_prefixes(given: Given, registered: Sequence[RegisterEntry], path: Path) -> None:
+def _hold_prefixes(signed: Path, registered: Sequence[RegisterEntry], path: Path, *, whole: bool) -> None:
     """Hold the signed PDF, up to where it ended at each signature, against the hashes in the register."""
-    if given.signed is None:
-        return
-    import hashlib  # noqa: PLC0415
-
-    running, at = hashlib.sha256(), 0
-    with given.signed.open("rb") as stream:
-        for entry in sorted(registered, key=lambda one: int(one.data["bytes"])):
-            while at < entry.data["bytes"] and (block := stream.read(min(_HASHED_BLOCK, entry.data["bytes"] - at))):
-                running.update(block)
-                at += len(block)
-            if running.hexdigest() != entry.data["sha256"]:
-                raise RejectionError(f"{SIGNED} was changed: {path.name} holds another SHA-256 of it", RESTORE)
-        if registered and len(registered) == len(given.statements) and stream.read(1):
-            raise RejectionError(f"{SIGNED} is longer than {path.name} says", RESTORE)
+    by_size = sorted(registered, key=lambda entry: int(entry.data["bytes"]))
+    sizes = [int(entry.data["bytes"]) for entry in by_size]
+    for entry, digest in zip(by_size, prefix_hashes(signed, sizes), strict=True):
+        if digest != entry.data["sha256"]:
+            raise RejectionError(f"{SIGNED} was changed: {path.name} holds another SHA-256 of it", RESTORE)
+    if whole and signed.stat().st_size > sizes[-1]:
+        raise RejectionError(f"{SIGNED} is longer than {path.name} says", RESTORE)
 
 
 def _hold_addenda(given: Given, history: History, path: Path, *, unregistered: bool) -> None:
-    registered = {
-        entry.data["addendum"]: entry.data["sha256"] for entry in history.entries if entry.event == "deviation"
-    }
-    present = {addendum.name: addendum.digest for addendum in given.addenda}
-    for name in sorted({*registered, *present}):
+    registered = _entries_of(history, "deviation")
+    present = {addendum.name: addendum for addendum in given.addenda}
+    for entry in registered:
+        name = entry.data["addendum"]
         if name not in present:
             raise RejectionError(f"addendum {name} is missing", RESTORE)
-        if name not in registered and not unregistered:
-            raise RejectionError(
-                f"addendum {name} is not in {path.name}",
-                "if writing it was interrupted, write another: that registers it",
-            )
-        if name in registered and registered[name] != present[name]:
+        if entry.data != present[name].to_json():
             raise RejectionError(f"addendum {name} is not the one that {path.name} holds", RESTORE)
+    missing = sorted(set(present) - {entry.data["addendum"] for entry in registered})
+    if missing and not unregistered:
+        raise RejectionError(
+            f"addendum {missing[0]} is not in {path.name}",
+            "if writing it was interrupted, write another: that registers it",
+        )
 
 
 def hold_approval_of(given: Given, trust: Path | None) -> str | None:

@@ -10,29 +10,36 @@ from kit.errors import RecordError
 from kit.record.manifest import files_in
 
 _ASIDE = ".replaced-"
+_SEALING, _SIGNING = ".sealing-", ".signing-"
 
 
 @contextlib.contextmanager
 def temporary_folder(path: Path) -> Iterator[Path]:
-    """Make an empty folder that nobody else writes to, for a block that renames it; remove it when the block fails.
+    """Make an empty folder that nobody else writes to, for a block that renames it; remove it where it was not renamed.
 
     What a killed process left in it is removed: the lock died with that process.
 
     Raises:
         BlockingIOError: another process holds it.
     """
-    path.mkdir(parents=True, exist_ok=True)
-    handle = hold(path)
+    handle = _made(path)
     try:
-        try:
-            for left in path.iterdir():
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
-            yield path
-        except BaseException:
-            shutil.rmtree(path, ignore_errors=True)
-            raise
+        for left in path.iterdir():
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        yield path
     finally:
+        # once it is renamed, another process may have made one of that name
+        if _is_at(handle, path):
+            shutil.rmtree(path, ignore_errors=True)
         os.close(handle)
+
+
+def _made(path: Path) -> int:
+    """Make a folder and hold it, again where `restore` took it for a dead process's in between."""
+    while True:
+        path.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            return hold(path)
 
 
 def hold(folder: Path) -> int:
@@ -44,13 +51,25 @@ def hold(folder: Path) -> int:
     # a system without it can read and verify a record all the same
     import fcntl  # noqa: PLC0415
 
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BaseException:
+    while True:
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BaseException:
+            os.close(handle)
+            raise
+        if _is_at(handle, folder):
+            return handle
+        # another has taken its place between opening and locking it
         os.close(handle)
-        raise
-    return handle
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    """Return whether a path still leads to what a handle was opened on."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager
@@ -105,16 +124,30 @@ def exchange(record: Path, other: Path) -> None:
     """Put another folder in the place of a record's, under the register's lock; `restore` mends what a kill leaves."""
     aside = record.parent / f"{_ASIDE}{record.name}"
     record.rename(aside)
-    other.rename(record)
+    try:
+        other.rename(record)
+    except BaseException:
+        aside.rename(record)
+        raise
     sync_folder(record.parent)
     shutil.rmtree(aside)
 
 
 def restore(outputs: Path) -> None:
-    """Put back, or away, what a process that was killed while it exchanged a record left; under the register's lock."""
+    """Put back, or away, what killed processes left in an outputs folder; under the register's lock.
+
+    A record that was put aside comes back. What was written of a record, an addendum or a signature goes, unless a
+    process that lives is at it.
+    """
     for aside in outputs.glob(f"{_ASIDE}*"):
         record = outputs / aside.name.removeprefix(_ASIDE)
         if record.exists():
             shutil.rmtree(aside)
         else:
             aside.rename(record)
+    for left in outputs.glob(f"{_SEALING}*"):
+        with contextlib.suppress(OSError), temporary_folder(left):
+            pass
+    for left in outputs.glob(f"{_SIGNING}*"):
+        with contextlib.suppress(RecordError, OSError), held(outputs / left.name.removeprefix(_SIGNING)):
+            left.unlink()

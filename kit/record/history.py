@@ -8,8 +8,8 @@ from kit.canonical import Json, sha256_file
 from kit.errors import KitError, ParameterError, RecordError
 from kit.parameters import RunParameters
 from kit.record.folders import is_held, restore
-from kit.record.manifest import MANIFEST, RUNS, read_manifest
-from kit.record.register import Register, RegisterEntry
+from kit.record.manifest import MANIFEST, PROTOCOL, RUNS, read_manifest
+from kit.record.register import Register, RegisterEntry, Seen
 
 _ENDS = ("finished", "failed", "aborted")
 _STATES = ("started", "concluded", *_ENDS)
@@ -66,7 +66,7 @@ class History:
 
 
 def _later(entry: RegisterEntry) -> str:
-    what = {"signed": "role", "deviation": "deviation", "archived": "destination"}.get(entry.event)
+    what = {"signed": "role", "deviation": "deviation"}.get(entry.event)
     return f"{entry.event} {entry.data.get(what, '')}" if what else entry.event
 
 
@@ -125,13 +125,17 @@ def _told(one: History) -> dict[str, Json]:
 def settle(register: Register, outputs: Path) -> None:
     """Register the end of runs that ended without a word: a record that stands is finished, what is dead is aborted.
 
-    A record that a killed process had put aside is put back first.
+    So is a protocol that stands, and was issued here: what a killed process left is put back first, or away.
 
     Raises:
         RecordError: the register can't be written.
     """
     restore(outputs)
-    for one in histories(register.entries).values():
+    known = histories(register.entries)
+    for path in sorted(outputs.glob(f"*/{MANIFEST}")):
+        if path.parent.name not in known and (issued := _issued(register, path.parent)):
+            register.append("issued", path.parent.name, issued | {"found": True})
+    for one in known.values():
         if one.state == "finished" or one.last("started") is None:
             continue
         if sealed := _sealed(outputs / one.record_id):
@@ -145,6 +149,23 @@ def _sealed(folder: Path) -> dict[str, Json] | None:
         return {"verdict": str(read_manifest(folder)["verdict"]), "digest": sha256_file(folder / MANIFEST)}
     except (KitError, OSError, KeyError):
         return None
+
+
+def _issued(register: Register, folder: Path) -> dict[str, Json] | None:
+    """Return what is registered of a protocol that stands; None where it is none, or saw another register."""
+    try:
+        manifest = read_manifest(folder)
+        head = Seen(**manifest["register"]["head"])
+        if manifest["kind"] != PROTOCOL or manifest["record_id"] != folder.name or not _holds(register, head):
+            return None
+        of = {name: manifest["protocol"][name] for name in ("id", "version")}
+        return {"digest": sha256_file(folder / MANIFEST), "protocol": of}
+    except (KitError, OSError, KeyError, TypeError):
+        return None
+
+
+def _holds(register: Register, seen: Seen) -> bool:
+    return seen.number == 0 or seen in (entry.seen for entry in register.entries[seen.number - 1 : seen.number])
 
 
 def require_started(register: Register, run_id: str, number: int, sha256: str) -> None:

@@ -19,6 +19,7 @@ from kit.present.displays import Display, cells, source
 from kit.record import results
 from kit.record.executed import PARAMETERS, sources_sha256
 from kit.record.folders import temporary_folder
+from kit.record.history import settle
 from kit.record.manifest import MANIFEST, NOTEBOOK, PROTOCOL, SCHEMA, file_table, files_in
 from kit.record.register import locked_register
 from kit.record.seal import close
@@ -55,6 +56,7 @@ def issue(of: Protocol, notebook: Path, parameters: RunParameters, outputs: Path
         with temporary_folder(outputs / f".sealing-{name}") as temporary:
             (temporary / NOTEBOOK).write_bytes(content)
             with locked_register(outputs) as register:
+                settle(register, outputs)
                 head = register.head.to_json()
             told = _told(of, written, parameters) | {
                 "record_id": name,

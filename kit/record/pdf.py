@@ -4,7 +4,6 @@ A PDF that is not of the structure that the kit writes is rejected by name, and 
 stream is inflated in blocks, up to what the manifest says.
 """
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -180,10 +179,12 @@ def _name_of(view: View, key: Value, entries: dict[str, Value]) -> str:
 
 def _write(folder: Path, attachment: Attachment, limit: int) -> None:
     path = folder / attachment.name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # created by this call alone: a name that differs only in case from another is no way to write over it
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o644)
-    with os.fdopen(handle, "wb") as stream:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stream = path.open("xb")
+    except (FileExistsError, NotADirectoryError) as error:
+        attachment.document.reject(f"the attachment {attachment.name} is where another is: {error.strerror}")
+    with stream:
         for block in attachment.blocks(limit):
             stream.write(block)
 

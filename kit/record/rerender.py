@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 from kit.canonical import sha256_file
 from kit.errors import KitError, RecordError
 from kit.record.executed import read_executed
-from kit.record.folders import exchange, held, sync, temporary_folder
+from kit.record.folders import exchange, held, restore, sync, temporary_folder
 from kit.record.manifest import HTML, MANIFEST, NOTEBOOK, PDF, RECORD, SUMS, files_in, read_manifest, sums_text
 from kit.record.register import REGISTER, locked_register
 from kit.record.seal import Render
@@ -24,13 +25,20 @@ def rerender(record: Path, render: Render) -> list[str]:
         RecordError: the record was rendered otherwise, by another version say, or it can't be written.
         RenderError: it can't be rendered.
     """
-    for _ in verify(record, Asked(unregistered=True)):
-        pass
-    if read_manifest(record)["kind"] != RECORD:
-        raise RecordError(f"{record.name} is a protocol for approval", "issue it again with `trailkit protocol`")
-    executed, digest = read_executed(record / NOTEBOOK), sha256_file(record / MANIFEST)
+    registered = (record.parent / REGISTER).exists()
+    if registered:
+        # an earlier one may have been interrupted while the record was put aside
+        with locked_register(record.parent):
+            restore(record.parent)
     try:
         with held(record), temporary_folder(record.parent / f".sealing-{record.name}-again") as temporary:
+            for _ in verify(record, Asked(unregistered=True)):
+                pass
+            if read_manifest(record)["kind"] != RECORD:
+                raise RecordError(
+                    f"{record.name} is a protocol for approval", "issue it again with `trailkit protocol`"
+                )
+            executed, digest = read_executed(record / NOTEBOOK), sha256_file(record / MANIFEST)
             for name in files_in(record):
                 if name not in (HTML, PDF, SUMS):
                     (temporary / name).parent.mkdir(parents=True, exist_ok=True)
@@ -40,13 +48,13 @@ def rerender(record: Path, render: Render) -> list[str]:
             if (temporary / PDF).exists() and not (record / PDF).exists():
                 (temporary / SUMS).write_text(sums_text(temporary), encoding="utf-8")
                 sync(temporary)
-                with locked_register(record.parent):
+                with locked_register(record.parent) if registered else nullcontext():
                     exchange(record, temporary)
     except OSError as error:
         raise RecordError(
             f"{record} can't be written: {error.strerror or error}", "free space, and try again"
         ) from error
-    if (record.parent / REGISTER).exists():
+    if registered:
         told = {name: sha256_file(record / name) for name in (HTML, PDF) if (record / name).exists()}
         with locked_register(record.parent) as register:
             register.append("re-rendered", record.name, {"digest": digest, "files": told})

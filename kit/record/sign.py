@@ -56,9 +56,9 @@ def sign(
         raise SigningError("the signature states no meaning", 'say what it means: --meaning "I have reviewed ..."')
     now, record = utc_now(), record.resolve()
     hold_certificate(key, now)
-    for _ in verify(record, Asked(trust=trust, unregistered=True)):
-        pass
     with held(record):
+        for _ in verify(record, Asked(trust=trust, unregistered=True)):
+            pass
         _register_what_is_there(record)
         statement, earlier, open_deviations = _statement(record, role, meaning, key, deviations, reason, now)
         hold_rules(statement, earlier, open_deviations)

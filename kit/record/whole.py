@@ -1,9 +1,11 @@
 """Whether a record's files are those that were sealed: names, sizes, hashes, sums, page. Each file is read once."""
 
+import hashlib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from kit.canonical import Json, sha256_file
@@ -12,6 +14,19 @@ from kit.record.manifest import HTML, MANIFEST, PDF, RESTORE, SUMS, is_added_lat
 
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)", re.ASCII)
 _BLOCK = 1 << 20
+
+
+@contextmanager
+def malformed_rejected(name: str) -> Iterator[None]:
+    """Turn what a malformed file leads to into a rejection: what a record or register says of itself is anybody's.
+
+    Raises:
+        RejectionError: the block met something of another form than the kit writes.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise RejectionError(f"{name} is not as the kit writes it: {' '.join(repr(error).split())}", RESTORE) from error
 
 
 def hold_names(manifest: Mapping[str, Json], present: Iterable[str]) -> None:
@@ -43,6 +58,23 @@ def hashes_of(folder: Path, names: Iterable[str]) -> dict[str, str]:
     # hashing lets go of the interpreter, so two files are hashed in the time of one
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as executor:
         return dict(zip(listed, executor.map(lambda name: sha256_file(folder / name), listed), strict=True))
+
+
+def prefix_hashes(path: Path, sizes: Iterable[int]) -> Iterator[str]:
+    """Yield the SHA-256 of the first bytes of a file, for ascending sizes; it is read once, and memory stays flat.
+
+    Of a file that is shorter, that of all of it.
+
+    Raises:
+        OSError: it can't be read.
+    """
+    running, at = hashlib.sha256(), 0
+    with path.open("rb") as stream:
+        for size in sizes:
+            while at < size and (block := stream.read(min(_BLOCK, size - at))):
+                running.update(block)
+                at += len(block)
+            yield running.hexdigest()
 
 
 def hold_files(folder: Path, manifest: Mapping[str, Json], hashes: Mapping[str, str]) -> None:

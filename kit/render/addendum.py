@@ -12,6 +12,7 @@ from kit.errors import KitError, MissingLibraryError
 from kit.present.templating import compact, environment, stylesheet, template_text
 from kit.record.addenda import DATA, PAGE, PAPER
 from kit.render.context import Attachment, RecordContext
+from kit.render.guard import stamp
 from kit.render.html import running
 from kit.render.pdf import render_pdf
 
@@ -24,13 +25,14 @@ def render_addendum(folder: Path, addendum: Mapping[str, Json], digest: str) -> 
     Raises:
         RenderError: it can't be laid out.
     """
-    name = f"Addendum {addendum['number']} to {addendum['record_id']}"
+    name = f"{addendum['record_id']} A{addendum['number']}"
+    state = stamp({"demonstration": addendum["demonstration"]})
     record = RecordContext(record_id=name, record_digest=digest, sealed=True, created=str(addendum["time"]))
     digest_line = f"Addendum digest {digest}"
-    css = compact(stylesheet() + template_text("kit.render", "page.css") + running(name, "", digest_line, "A4"))
+    css = compact(stylesheet() + template_text("kit.render", "page.css") + running(name, state, digest_line, "A4"))
     style = b64encode(sha256(css.encode()).digest()).decode()
     template = environment("kit.render", "kit.present").get_template("addendum.html")
-    page = template.render(a=addendum, name=name, digest=digest, css=Markup(css), style_hash=style)  # noqa: S704 - our own
+    page = template.render(a=addendum, name=name, state=state, digest=digest, css=Markup(css), style_hash=style)  # noqa: S704 - our own
     (folder / PAGE).write_text(page, encoding="utf-8")
     data = Attachment(DATA, folder / DATA, "The addendum as data", "application/json", "Source")
     try:

@@ -191,7 +191,7 @@ def _code(cell: Mapping[str, Any], number: int) -> Markup:
     never = "" if cell.get("execution_count") is not None else ", never run"
     tags = (cell.get("metadata") or {}).get("tags") or []
     shown = cut(source(cell), "the notebook", _FOREIGN)
-    given = {"parameters": "Parameters as approved", "injected-parameters": "Parameters of this run"}
+    given = {"parameters": "Parameters as the notebook has them", "injected-parameters": "Parameters of this run"}
     for tag, name in given.items():
         if tag in tags:
             return Markup('<p class="tk-label">{}</p><pre>{}</pre>\n').format(name + never, shown)

@@ -2,7 +2,7 @@
 an object, and but for deleting a locked version holds nobody to them.
 
 Source: S3 user guide, "Locking objects with Object Lock"; S3 API reference, "PutObject", "PutObjectRetention",
-"GetObjectRetention", "DeleteObject".
+"GetObjectRetention".
 """
 
 import hashlib
@@ -80,16 +80,6 @@ def put_object_retention(call: Call) -> Answer | None:
         kept = mode and mode[1] == "COMPLIANCE" and until and _moment(until[1]) >= _moment(version.lock_until)
         return None if kept else error(call, 403, "AccessDenied", _LOCKED)
     return None
-
-
-@refuses("s3", "DeleteObject")
-def delete_object(call: Call) -> Answer | None:
-    """Refuse to delete a locked version with S3's status; moto refuses it as a bad request."""
-    version = find_version(call) if call.parameters.get("versionId") else None
-    bypass = call.headers.get("x-amz-bypass-governance-retention", "").lower() == "true"
-    if version is None or isinstance(version, Answer) or not version.is_locked(bypass):
-        return None
-    return error(call, 403, "AccessDenied", _LOCKED)
 
 
 @replaces("s3", "GetObjectRetention")

@@ -17,10 +17,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.serving import BaseWSGIServer, DechunkedInput, WSGIRequestHandler, make_server
 from werkzeug.test import run_wsgi_app
 
-from kit.sandbox import (
-    additions,
-    locking,  # noqa: F401  it adds to the additions, and so do the objects that it builds on
-)
+from kit.sandbox import additions, asymmetric, locking  # noqa: F401  two add to the additions, as their objects do
 from kit.sandbox.calls import CALLER, Answer, Call, Rules, error, identify, s3_id, trace_headers
 
 SERVER = "trailkit-sandbox"

@@ -16,6 +16,7 @@ from pyhanko.sign.signers import Signer
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 from kit.errors import SigningError
+from kit.present.text import plain
 
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 
@@ -197,5 +198,5 @@ def store_of(certificates: Iterable[x509.Certificate]) -> SimpleCertificateStore
 
 
 def one_line(error: object) -> str:
-    """Return what a library says of an error, on one line."""
-    return " ".join(str(error).split()) or type(error).__name__
+    """Return what a library says of an error, on one line; it may quote what a service sent."""
+    return " ".join(plain(error).split()) or type(error).__name__

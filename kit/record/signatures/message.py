@@ -25,8 +25,8 @@ _MECHANISMS = {"rsassa_pkcs1v15", "rsassa_pss", "ecdsa"}
 _TIMESTAMP = "signature_time_stamp_token"
 _SEQUENCE, _BOOLEAN, _INTEGER, _NULL = 0x30, 0x01, 0x02, 0x05
 _CONSTRUCTED = 0x20
-# a sequence or set that is no container, and strings in pieces
-_NEVER_IN_DER = {0x10, 0x11, 0x23, 0x24, 0x2C, 0x33, 0x36}
+# a sequence or set that is no container, a string in pieces, and a member of CMS that is no container but ought to be
+_NEVER_IN_DER = {0x10, 0x11, 0x23, 0x24, 0x2C, 0x33, 0x36, 0x80, 0x81, 0x82, 0x83}
 
 
 class Message:
@@ -127,6 +127,10 @@ class Message:
             named.chosen["issuer"].dump() != self.certificates.signer_cert.issuer.dump()
         ):
             raise ValueError("it names its certificate in another way than the certificate does")
+        written = {one.chosen.dump() for one in data["certificates"]}
+        known = {one.dump() for one in (self.certificates.signer_cert, *self.certificates.other_certs)}
+        if written != known:
+            raise ValueError("it holds two certificates of its signer")
 
 
 class Token:

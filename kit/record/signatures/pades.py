@@ -303,7 +303,7 @@ class _Service(RequestsHTTPTimeStamper):
             cause = f" ({type(error.__cause__).__name__})" if error.__cause__ else ""
             raise TimestampRequestError(f"{error.args[0]}{cause}") from error
         except (ValueError, TypeError, KeyError, AttributeError, AssertionError, SignatureValidationError) as error:
-            raise TimestampRequestError("its answer is malformed") from error
+            raise TimestampRequestError("it refused, or its answer is malformed") from error
         if not holds:
             raise TimestampRequestError("its token is not for what was sent, or not signed")
         return self._token
@@ -395,5 +395,6 @@ async def _path(
     context: ValidationContext,
     purpose: set[str] | None = None,
 ) -> ValidationPath:
-    found = CertificateValidator(certificate, intermediate_certs=chain, validation_context=context)
-    return await found.async_validate_usage(set(), purpose)
+    found: Any = CertificateValidator(certificate, intermediate_certs=chain, validation_context=context)
+    path: ValidationPath = await found.async_validate_usage(set(), purpose)
+    return path
