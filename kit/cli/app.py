@@ -58,4 +58,11 @@ def finish(verdict: "Verdict") -> None:
 def tell(error: KitError) -> None:
     """Tell of an error, on standard error: what is wrong, and what to do."""
     for line in str(error).splitlines():
-        typer.echo(line, err=True)
+        say(line, err=True)
+
+
+def say(line: str, *, err: bool = False) -> None:
+    """Print a line; a character that would act on the terminal (in a name, say) is written out."""
+    from kit.present.text import plain
+
+    typer.echo(plain(line), err=err)

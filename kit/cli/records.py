@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kit.cli.app import Output, Record, Trust, app, tell
+from kit.cli.app import Output, Record, Trust, app, say, tell
 from kit.errors import KitError, ParameterError, SigningError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def verify(
         for step in steps(record, Asked(register=register, receipts=tuple(receipt or ()), trust=trust, replay=replay)):
             held.append({"step": step.number, "held": step.held, "text": step.text})
             if not as_json:
-                typer.echo(f"{step.number:2}. {'holds' if step.held else 'not given':9}  {step.text}")
+                say(f"{step.number:2}. {'holds' if step.held else 'not given':9}  {step.text}")
     except KitError as error:
         if as_json:
             rejection = {"message": error.message, "remedy": error.remedy}
@@ -68,7 +68,7 @@ def _verify_register(path: Path, *, as_json: bool) -> None:
         return
     typer.echo(f"{path.name} is whole: {found.entries} entries, of {found.runs} runs.")
     for line in found.notes:
-        typer.echo(f"  {line}")
+        say(f"  {line}")
     typer.echo("That its end was not cut off is shown by what carries a later entry: records, signatures and receipts.")
 
 
@@ -134,12 +134,10 @@ def sign(
             deviations=deviation or [], reason=reason, timestamp_url=timestamp_url, trust=trust,
         )  # fmt: skip
     for note in signed.notes:
-        typer.echo(note)
-    typer.echo(f"SIGNED  {record.name}, {role}: {signed.statement.name}, {signed.statement.time}")
-    typer.echo(f"  certificate  {signed.statement.subject}")
-    typer.echo(
-        f"  executed by  {signed.statement.executed_by or 'nobody'}, {signed.statement.caller or 'no STS identity'}"
-    )
+        say(note)
+    say(f"SIGNED  {record.name}, {role}: {signed.statement.name}, {signed.statement.time}")
+    say(f"  certificate  {signed.statement.subject}")
+    say(f"  executed by  {signed.statement.executed_by or 'nobody'}, {signed.statement.caller or 'no STS identity'}")
     typer.echo(f"  signed       {signed.file}")
 
 
@@ -215,7 +213,7 @@ def render(record: Record) -> None:
     from kit.render.record import render_record
 
     for line in rerender(record.resolve(), render_record):
-        typer.echo(line)
+        say(line)
 
 
 @app.command()

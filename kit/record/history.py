@@ -11,8 +11,7 @@ from kit.record.folders import is_held, restore
 from kit.record.manifest import MANIFEST, PROTOCOL, RUNS, read_manifest
 from kit.record.register import Register, RegisterEntry, Seen
 
-_ENDS = ("finished", "failed", "aborted")
-_STATES = ("started", "concluded", *_ENDS)
+_STATES = ("issued", "started", "concluded", "finished", "failed", "aborted")
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class History:
 
     @property
     def state(self) -> str:
-        """The latest of started, concluded, finished, failed and aborted; a record that stands is finished."""
+        """What became of it: issued, started, concluded, failed or aborted; once it was finished, finished."""
         states = [entry.event for entry in self.entries if entry.event in _STATES]
         return "finished" if "finished" in states else states[-1] if states else self.entries[-1].event
 
@@ -55,7 +54,7 @@ class History:
             "digest": self.digest,
             "executed_by": first.data.get("executed_by") or "",
             "reason": first.data.get("reason") or "",
-            "later": [_later(entry) for entry in self.entries if entry.event not in (*_STATES, "issued")],
+            "later": [_later(entry) for entry in self.entries if entry.event not in _STATES],
         }
 
     @property
