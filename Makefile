@@ -8,7 +8,7 @@ LOCK_OPTIONS := --group dev --extra pkcs11 --universal --fork-strategy fewest --
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test lint bench schema lock clean
+.PHONY: help demo lab test lint bench faults schema lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -33,6 +33,9 @@ bench: $(STAMP) ## measure speed and memory
 	@$(BIN)/python tests/bench.py
 	@$(BIN)/python tests/bench_integrity.py
 	@$(BIN)/python tests/bench_verify.py
+
+faults: $(STAMP) ## interrupt whatever writes, at every step and at many moments
+	@$(BIN)/python tests/faults.py
 
 schema: $(STAMP) ## write parameters/parameters.schema.json from the model
 	@$(BIN)/python -c 'from kit.canonical import pretty; from kit.parameters import json_schema; print(pretty(json_schema()))' \

@@ -215,10 +215,20 @@ def test_lone_pdf_gives_its_files_back(tmp_path: Path) -> None:
     assert {name: (tmp_path / "new" / name).read_bytes() for name in FILES} == FILES | {"manifest.json": content}
 
 
+def below_a_file(update: Update) -> None:
+    """Put a file into a folder that has the name of another file."""
+    edited(update, "record.ipynb", F=b"manifest.json/a", UF=b"manifest.json/a")
+    pairs = [b"manifest.json/a" if one == b"record.ipynb" else one for one in update.old(tree(update))["Names"]]
+    update.put(tree(update), {"Names": pairs})
+
+
 EXTRACTIONS: dict[str, tuple[bytes, Callable[[Update], Any], str]] = {
     "no manifest in it": (manifest(), lambda update: named(update, b"a"), "carries, and its manifest does not list, a"),
     "file that is not there": (manifest(**{"b.json": b""}), lambda _: None, "lacks b.json"),
     "manifest that is none": (b"{}", lambda _: None, "manifest.json is not of schema"),
+    "file below a file": (
+        manifest(**{"manifest.json/a": b"", "record.ipynb": b""}).replace(b"record.ipynb", b"manifest.json/b"),
+        below_a_file, "lacks|is where another is"),
     "file larger than listed": (
         manifest(), lambda update: attached(update, "record.ipynb", b"x" * 14), "more than the 13 bytes"),
 }  # fmt: skip
@@ -326,8 +336,9 @@ MARKS: dict[str, tuple[Callable[[Update], Any], str]] = {
     "program of a link": (
         lambda update: annotated(update, Subtype=Name("Link"), A={"S": Name("Launch"), "F": b"calc"}), "/Launch"),
     "second action of a link": (
-        lambda update: annotated(update, Subtype=Name("Link"), A={"S": Name("URI"), "URI": b"a", "Next": SCRIPT}),
-        "no link|/JS"),
+        lambda update: annotated(
+            update, Subtype=Name("Link"), A={"S": Name("URI"), "URI": b"a", "Next": {"S": Name("Launch")}}),
+        "an action that is no link"),
     "action of a bookmark": (
         lambda update: update.put(update.catalog["Outlines"], update.old(update.catalog["Outlines"]) | {
             "First": update.add({"Title": b"a", "A": {"S": Name("SubmitForm"), "F": b"a"}})}), "/SubmitForm"),
@@ -547,6 +558,10 @@ MALFORMED: dict[str, tuple[bytes, str]] = {
     "object stream with a huge head": (small({4: STREAM}, WHOLE, pool={"First": 10**6}), "is no object stream"),
     "object stream with a hidden object": (
         small({4: STREAM}, WHOLE | {4: ROOT}, entries={4: (1, len(HEADER), 0)}), "holds other objects"),
+    "object stream with a gap": (
+        small({1: ROOT, 2: TREE, 4: pdf_bytes(
+            ({"Type": Name("ObjStm"), "N": 1, "First": 5}, b"3 9  (hidden) " + PAGE))}, entries={3: (2, 4, 0)}),
+        "holds other objects"),
     "objects in another order": (
         small({4: STREAM}, WHOLE, entries={2: (2, 5, 2), 3: (2, 5, 1)}), "holds other objects"),
     "compressed object with a tail": (small({4: STREAM}, WHOLE | {3: PAGE + b" 1"}), "the object 3 is malformed"),

@@ -158,6 +158,7 @@ UPDATES: dict[str, tuple[Callable[[Update], None], str]] = {
     "version": (catalogued(Version=Name("2.0")), "adds /Version of the catalog"),
     "permissions": (catalogued(Perms={}), "adds /Perms of the catalog"),
     "layers": (catalogued(OCProperties={}), "adds /OCProperties of the catalog"),
+    "mark of another kind": (catalogued(MarkInfo={"Marked": 1}), "changes /MarkInfo of the catalog"),
     "language": (catalogued(Lang=b"de"), "changes /Lang of the catalog"),
     "tags removed": (catalogued(StructTreeRoot=None), "changes /StructTreeRoot of the catalog"),
     "metadata edited": (metadata_edited, "replaces the object"),
@@ -357,6 +358,9 @@ SIGNED_UPDATES: dict[str, tuple[Callable[[Forgery], None], str]] = {
     "validation data of another kind": (stored(JavaScript=b""), "with /JavaScript, which no security store"),
     "certificate that is a page": (stored(Certs=lambda update: [update.pages[0]]), "none of a signature"),
     "certificate that is no stream": (stored(Certs=lambda update: [update.add({})]), "that is no data"),
+    "content of a page for a certificate": (
+        stored(Certs=lambda update: [update.put(update.old(update.pages[0])["Contents"], ({}, SHOWN))]),
+        "none of a signature"),
     "validation data of a form": (stored(VRI={"A": {"Type": Name("X")}}), "that is no /VRI"),
     "form in the place of validation data": (
         lambda forgery: forgery.catalog.update(DSS=forgery.catalog["AcroForm"]), "is no security store|leads by"),

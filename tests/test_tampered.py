@@ -159,10 +159,11 @@ def concluded_anew(notebook: Json, change: Callable[[Sequence[Json]], list[Json]
         shown |= derived
 
 
-def sealed_anew(outputs: Outputs, edit: Callable[[Json, Path], Any], render: Any = plain_render) -> Path:
+def sealed_anew(outputs: Outputs, edit: Callable[[Json, Path], Any], *, concluded_anew: bool = False) -> Path:
     """Seal the run that failed once more with our own source, edited before; it has a register of its own beside it.
 
-    `edit` is given the notebook and the folder of the evidence.
+    `edit` is given the notebook and the folder of the evidence. The register is that of the outputs up to there, but
+    for what the run concluded on, where that is to be anew.
     """
     forged = outputs.folder.parent / "forged"
     evidence = forged / ".runs" / outputs.failed_id / "evidence"
@@ -175,7 +176,11 @@ def sealed_anew(outputs: Outputs, edit: Callable[[Json, Path], Any], render: Any
     (forged / REGISTER).write_bytes(b"".join(lines[: concluded + 1]))
     with edited(forged / "x.ipynb") as notebook:
         edit(notebook, evidence)
-    return seal(forged / "x.ipynb", forged, render).folder
+        conclusion = dict(display(notebook, "conclusion"))
+    if concluded_anew:
+        told = {name: conclusion[name] for name in ("verdict", "findings_sha256", "evidence_sha256")}
+        rewritten(forged / REGISTER, lambda entries: entries[-1].update(data=told))
+    return seal(forged / "x.ipynb", forged, plain_render).folder
 
 
 def rewritten(path: Path, edit: Callable[[list[Json]], Any]) -> None:
@@ -184,7 +189,8 @@ def rewritten(path: Path, edit: Callable[[list[Json]], Any]) -> None:
     edit(entries)
     before, lines = "0" * 64, []
     for number, entry in enumerate(entries, start=1):
-        lines.append(canonical(entry | {"number": number, "previous": before}))
+        placed = {"number": number, "previous": before}
+        lines.append(canonical(entry | placed if isinstance(entry, dict) else entry))
         before = sha256(lines[-1])
     path.write_bytes(b"".join(line + b"\n" for line in lines))
 
@@ -193,12 +199,6 @@ def cut(path: Path, first: int, last: int | None = None) -> None:
     """Cut lines out of a register, by their numbers, the last one too."""
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[: first - 1] + lines[last or len(lines) :]))
-
-
-def number_of(outputs: Outputs, event: str, record: Path) -> int:
-    """Return the number of the entry of an event."""
-    entries = [json.loads(line) for line in outputs.register.read_bytes().splitlines()]
-    return next(entry["number"] for entry in entries if (entry["event"], entry["record"]) == (event, record.name))
 
 
 @contextmanager
@@ -210,7 +210,7 @@ def revised(path: Path) -> Iterator[IncrementalPdfFileWriter]:
         writer.write_in_place()
 
 
-def signed_as(record: Path, role: Role, who: Identity, source: Path | None = None, **more: Any) -> None:
+def signed_as(record: Path, role: Role, who: Identity, source: Path | None = None, /, **more: Any) -> None:
     """Append a signature that no rule was asked about, and that the register does not hold."""
     manifest = read_manifest(record)
     key = key_of(who)
@@ -373,11 +373,12 @@ def pdf_of_another(outputs: Outputs) -> None:
 
 
 def printed_anew(record: Path, text: str, change: Callable[[dict[str, bytes]], Any]) -> None:
-    """Put another PDF in the place of a record's, of one page, made by our own source; `change` edits what it carries."""
+    """Put another PDF in the place of a record's: one page, made by our own source; `change` edits what it carries."""
     names = [*read_manifest(record)["files"], MANIFEST]
     carried = {name: (record / name).read_bytes() for name in names}
     change(carried)
-    page = f"<html lang='en'><head><title>Record</title></head><body><p>{text}</p></body></html>"
+    style = "<style>p { color: black }</style>"
+    page = f"<html lang='en'><head><title>Record</title>{style}</head><body><p>{text}</p></body></html>"
     context = RecordContext(record_id=record.name, sealed=True, created="2026-11-24T09:30:00.000Z")
     files = [Attachment(name, content, name) for name, content in carried.items()]
     (record / PDF).write_bytes(render_pdf(page, context, files))
@@ -549,6 +550,7 @@ def stating(**told: Any) -> Attack:
     def attack(outputs: Outputs) -> None:
         signed_as(outputs.record, "reviewer", person(REVIEWER), outputs.record / PDF, **told)
 
+    attack.__name__ = f"stating {' and '.join(told) or 'the truth'}"
     return attack
 
 
@@ -556,7 +558,7 @@ def signed_twice(outputs: Outputs) -> None:
     with patch("kit.record.signatures.pades.field_name", lambda _: "Signature-Executor"):
         signed_as(outputs.record, "executor", person())
     content = (outputs.record / SIGNED).read_bytes()
-    (outputs.record / SIGNED).write_bytes(content.replace(b"Signature-Executor", b"Signature-executor"))
+    (outputs.record / SIGNED).write_bytes(content.replace(rb"(Signature\055Executor)", rb"(Signature\055executor)"))
 
 
 def signed_twice_under_another_name(outputs: Outputs) -> None:
@@ -577,6 +579,7 @@ def by_certificate(case: str) -> Attack:
     def attack(outputs: Outputs) -> None:
         signed_as(outputs.record, "executor", odd(case), outputs.record / PDF)
 
+    attack.__name__ = case
     return attack
 
 
@@ -674,9 +677,7 @@ ON_SIGNATURES = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("attack", "message"), ON_SIGNATURES, ids=[f"{one[0].__name__}-{at}" for at, one in enumerate(ON_SIGNATURES)]
-)
+@pytest.mark.parametrize(("attack", "message"), ON_SIGNATURES, ids=[attack.__name__ for attack, _ in ON_SIGNATURES])
 def test_a_tampered_signature_is_rejected(attack: Attack, message: str, outputs: Outputs) -> None:
     attack(outputs)
     assert rejected(outputs.record).startswith(message)
@@ -685,17 +686,17 @@ def test_a_tampered_signature_is_rejected(attack: Attack, message: str, outputs:
 @pytest.mark.parametrize(
     ("who", "message"),
     [
-        (lambda: odd("of another authority"), "record.signed.pdf: the Signature-executor is by a certificate that no trusted root"),
-        (lambda: odd("self-signed"), "record.signed.pdf: the Signature-executor is by a certificate that no trusted root"),
-        (look_alike, "record.signed.pdf: the Signature-executor "),
+        (lambda: odd("of another authority"), "is by a certificate that no trusted root"),
+        (lambda: odd("self-signed"), "is by a certificate that no trusted root"),
+        (look_alike, "is by a certificate that no trusted root"),
     ],
     ids=["another authority", "self-signed", "look-alike"],
-)  # fmt: skip
+)
 def test_a_signature_under_no_trusted_root_is_rejected(
     who: Callable[[], Identity], message: str, outputs: Outputs
 ) -> None:
     signed_as(outputs.record, "executor", who(), outputs.record / PDF)
-    assert rejected(outputs.record, trust=outputs.roots).startswith(message)
+    assert f": the Signature-executor {message}" in rejected(outputs.record, trust=outputs.roots)
 
 
 @pytest.mark.parametrize(
@@ -723,11 +724,9 @@ def test_a_failure_is_not_approved_past_the_rules(told: dict[str, Any], message:
     assert rejected(outputs.failed).startswith(message)
 
 
-# The register
-
-
-def data_of(entries: list[Json], number: int) -> dict[str, Json]:
-    return dict(entries[number - 1]["data"])
+# The register. Its entries, by number: 1 to 4, two protocols issued and signed; 5 to 7, the record started, concluded
+# and finished; 8 to 10, signed; 11, archived; 12 to 14, the one that failed; 15, signed by its executor; 16, its
+# addendum.
 
 
 def with_data(number: int, **told: Json) -> Attack:
@@ -1089,18 +1088,18 @@ def test_an_approval_under_no_trusted_root_is_rejected(outputs: Outputs) -> None
 # Every hash put right: what the evidence says is judged again
 
 
-def rotation_turned_on(evidence: Path) -> None:
-    """Edit what AWS answered, and put its hash in the index right."""
+def answered(evidence: Path, change: Callable[[bytes], bytes]) -> None:
+    """Edit what AWS answered of the rotation, and put its hash in the index right."""
     lines = [json.loads(line) for line in (evidence / "index.jsonl").read_bytes().splitlines()]
     (entry,) = [line for line in lines if line["operation"] == ROTATION]
     path = evidence / entry["path"]
-    path.write_bytes(path.read_bytes().replace(b"false", b'true, "RotationPeriodInDays": 365'))
+    path.write_bytes(change(path.read_bytes()))
     entry |= {"sha256": sha256_file(path), "bytes": path.stat().st_size}
     (evidence / "index.jsonl").write_bytes(b"".join(canonical(line) + b"\n" for line in lines))
 
 
 def evidence_edited(notebook: Json, evidence: Path) -> None:
-    rotation_turned_on(evidence)
+    answered(evidence, lambda body: body.replace(b"false", b"true"))
     display(notebook, "conclusion")["evidence_sha256"] = index_sha256(evidence)
 
 
@@ -1286,16 +1285,15 @@ def test_no_manifest_leads_to_anything_but_a_rejection(kept: Outputs, data: st.D
         list(verify(folder, Asked(register=kept.register)))
 
 
-@settings(MANY, max_examples=100)
+@settings(MANY, max_examples=60)
 @given(data=st.data())
 def test_no_register_leads_to_anything_but_a_rejection(kept: Outputs, data: st.DataObject) -> None:
-    path = kept.folder.parent / "misshaped.jsonl"
+    path = kept.folder / "misshaped.jsonl"
     shutil.copyfile(kept.register, path)
     rewritten(path, lambda entries: misshaped(data, entries))
-    for record in (kept.record, kept.failed, kept.approval):
-        # what is left of it may be whole
-        with suppress(RejectionError):
-            list(verify(record, Asked(register=path)))
+    # what is left of it may be whole
+    with suppress(RejectionError):
+        audit(path)
 
 
 # What is not caught, and by what it would be
@@ -1305,6 +1303,8 @@ def invented(outputs: Outputs) -> Callable[[Json, Path], None]:
     """Return an edit after which the evidence says what the findings want: nothing contradicts anything."""
     told = {one["test_case"]: one for one in json.loads((outputs.record / FINDINGS).read_bytes())["findings"]}
 
+    body = next((outputs.record / "evidence").glob(f"*-{ROTATION}.json")).read_bytes()
+
     def as_of_one_that_passed(findings: Sequence[Json]) -> list[Json]:
         return [
             told[one["test_case"]] | {"evidence": one["evidence"]} if one["verdict"] == "FAIL" else one
@@ -1312,7 +1312,7 @@ def invented(outputs: Outputs) -> Callable[[Json, Path], None]:
         ]
 
     def edit(notebook: Json, evidence: Path) -> None:
-        rotation_turned_on(evidence)
+        answered(evidence, lambda _: body)
         concluded_anew(notebook, as_of_one_that_passed)
         display(notebook, "conclusion")["evidence_sha256"] = index_sha256(evidence)
 
@@ -1331,10 +1331,10 @@ class TestNotCaught:
     """What verifying can't show, each with what does show it."""
 
     def test_a_record_invented_whole_is_caught_by_the_register_alone(self, outputs: Outputs) -> None:
-        folder = sealed_anew(outputs, invented(outputs))
+        folder = sealed_anew(outputs, invented(outputs), concluded_anew=True)
         assert held(folder, replay=True)[10]
         assert rejected(folder, register=outputs.register) == (
-            f"register.jsonl holds another digest of {outputs.failed_id}"
+            NOT_SEEN.format(13, f"{outputs.failed_id} as it was sealed")
         )
 
     def test_a_narrative_retold_is_caught_by_the_register_alone(self, outputs: Outputs) -> None:
@@ -1344,14 +1344,16 @@ class TestNotCaught:
             f"register.jsonl holds another digest of {outputs.failed_id}"
         )
 
-    def test_text_of_the_page_is_caught_by_a_receipt_alone(self, outputs: Outputs) -> None:
+    def test_text_of_the_page_is_caught_by_the_register_or_a_receipt(self, outputs: Outputs) -> None:
         path = outputs.record / HTML
         path.write_text(path.read_text(encoding="utf-8").replace("PASS", "Pass"), encoding="utf-8")
         redo_sums(outputs.record)
-        assert held(outputs.record, trust=outputs.roots)[10]
-        assert rejected(outputs.record, receipts=(outputs.receipt,)).startswith("record.html is not what ")
+        assert rejected(outputs.record) == "record.html is not the one that register.jsonl holds"
+        folder = alone(outputs, outputs.record)
+        assert held(folder, trust=outputs.roots)[9]
+        assert rejected(folder, receipts=(outputs.receipt,)).startswith("record.html is not what ")
 
-    def test_pages_of_an_unsigned_pdf_are_caught_by_a_receipt_alone(self, outputs: Outputs) -> None:
+    def test_pages_of_an_unsigned_pdf_are_caught_by_the_register_or_a_receipt(self, outputs: Outputs) -> None:
         folder = alone(outputs, outputs.record)
         printed_anew(folder, f"{told_of(folder)} All is well.", lambda _: None)
         assert held(folder)[7]
@@ -1368,7 +1370,7 @@ class TestNotCaught:
         )
 
     def test_a_run_cut_off_the_end_with_all_that_saw_it_is_caught_by_nothing(self, outputs: Outputs) -> None:
-        cut(outputs.register, number_of(outputs, "started", outputs.failed))
+        cut(outputs.register, 12)
         shutil.rmtree(outputs.failed)
         assert held(outputs.record, receipts=(outputs.receipt,))[10]
         assert audit(outputs.register).runs == 1

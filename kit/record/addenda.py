@@ -124,11 +124,11 @@ def add(record: Path, deviation_id: str, handling: Handling, render: Render) -> 
                 temporary.rename(record / ADDENDA)
             sync_folder(record / ADDENDA)
             sync_folder(record)
+            _register_what_is_there(record)
     except OSError as error:
         raise RecordError(
             f"the addendum can't be written: {error.strerror or error}", "free space, and write it again"
         ) from error
-    _register_what_is_there(record)
     return Addendum(name, data, sha256(content), sha256(sums)), warnings
 
 

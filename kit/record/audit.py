@@ -10,7 +10,7 @@ from kit.errors import KitError, RejectionError
 from kit.record.addenda import read_addenda
 from kit.record.bound import Given, hold_register
 from kit.record.history import History, histories
-from kit.record.manifest import MANIFEST, RESTORE, SIGNED, read_manifest
+from kit.record.manifest import MANIFEST, RESTORE, SIGNED, read_manifest, rendered_in
 from kit.record.receipt import RECEIPTS, read_receipt
 from kit.record.register import RegisterEntry, Seen, hold_seen, read_register
 from kit.record.signatures.validate import read_signatures
@@ -65,7 +65,8 @@ def _given(folder: Path) -> Given:
         signed = folder / SIGNED if (folder / SIGNED).exists() else None
         statements = tuple(one.statement for one in read_signatures(signed)) if signed else ()
         manifest = read_manifest(folder)
-        return Given(folder, manifest, sha256_file(folder / MANIFEST), signed, statements, tuple(read_addenda(folder)))
+        digest, pages = sha256_file(folder / MANIFEST), rendered_in(folder)
+        return Given(folder, manifest, digest, signed, statements, tuple(read_addenda(folder)), pages)
     except KitError as error:
         raise RejectionError(f"{folder.name}: {error.message}", error.remedy) from error
 

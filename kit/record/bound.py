@@ -25,7 +25,7 @@ from kit.sections import Execution
 class Given:
     """A record as it is verified: its folder, manifest and digest, and what was added to it later.
 
-    `signed` is the signed PDF, where there is one.
+    `signed` is the signed PDF, where there is one; `pages` are the SHA-256 of HTML and PDF, None for a lone PDF.
     """
 
     folder: Path
@@ -34,6 +34,7 @@ class Given:
     signed: Path | None
     statements: tuple[Statement, ...]
     addenda: tuple[Addendum, ...]
+    pages: Mapping[str, str] | None
 
     @property
     def record_id(self) -> str:
@@ -145,6 +146,7 @@ def hold_register(given: Given, path: Path, receipts: Mapping[str, Seen], *, unr
         _hold_run(given, history, path)
     _hold_signed(given, history, path, unregistered=unregistered)
     _hold_addenda(given, history, path, unregistered=unregistered)
+    _hold_pages(given, [*closed, *_entries_of(history, "re-rendered")], path, unregistered=unregistered)
     number = history.first.get("attempt")
     which = f", run {number} of this protocol on this target" if number else ""
     return f"{path.name} is whole, with {len(entries)} entries, and holds {given.record_id}{which}"
@@ -152,6 +154,21 @@ def hold_register(given: Given, path: Path, receipts: Mapping[str, Seen], *, unr
 
 def _entries_of(history: History, event: str) -> list[RegisterEntry]:
     return [entry for entry in history.entries if entry.event == event]
+
+
+def _hold_pages(given: Given, told: Sequence[RegisterEntry], path: Path, *, unregistered: bool) -> None:
+    """Hold the pages of a record to what the register says they were each time they were rendered."""
+    if given.pages is None:
+        return
+    rendered = [entry.data.get("files", {}) for entry in told]
+    for files in rendered:
+        for name, digest in files.items():
+            if given.pages.get(name) != digest:
+                raise RejectionError(f"{name} is not the one that {path.name} holds", RESTORE)
+    unknown = sorted(name for name in given.pages if not any(name in files for files in rendered))
+    if unknown and not unregistered:
+        remedy = "if it was being added, `trailkit render` registers it"
+        raise RejectionError(f"{unknown[0]} is not in {path.name}", remedy)
 
 
 def _hold_run(given: Given, history: History, path: Path) -> None:

@@ -8,7 +8,7 @@ from kit.canonical import Json, sha256_file
 from kit.errors import KitError, ParameterError, RecordError
 from kit.parameters import RunParameters
 from kit.record.folders import is_held, restore
-from kit.record.manifest import MANIFEST, PROTOCOL, RUNS, read_manifest
+from kit.record.manifest import MANIFEST, PROTOCOL, RUNS, read_manifest, rendered_in
 from kit.record.register import Register, RegisterEntry, Seen
 
 _STATES = ("issued", "started", "concluded", "finished", "failed", "aborted")
@@ -145,7 +145,11 @@ def settle(register: Register, outputs: Path) -> None:
 
 def _sealed(folder: Path) -> dict[str, Json] | None:
     try:
-        return {"verdict": str(read_manifest(folder)["verdict"]), "digest": sha256_file(folder / MANIFEST)}
+        return {
+            "verdict": str(read_manifest(folder)["verdict"]),
+            "digest": sha256_file(folder / MANIFEST),
+            "files": rendered_in(folder),
+        }
     except (KitError, OSError, KeyError):
         return None
 
@@ -158,7 +162,7 @@ def _issued(register: Register, folder: Path) -> dict[str, Json] | None:
         if manifest["kind"] != PROTOCOL or manifest["record_id"] != folder.name or not _holds(register, head):
             return None
         of = {name: manifest["protocol"][name] for name in ("id", "version")}
-        return {"digest": sha256_file(folder / MANIFEST), "protocol": of}
+        return {"digest": sha256_file(folder / MANIFEST), "protocol": of, "files": rendered_in(folder)}
     except (KitError, OSError, KeyError, TypeError):
         return None
 

@@ -68,6 +68,11 @@ def file_table(folder: Path, names: Iterable[str]) -> dict[str, Json]:
     }
 
 
+def rendered_in(folder: Path) -> dict[str, Json]:
+    """Return the SHA-256 of the pages of a record, as the register holds them: the manifest does not list them."""
+    return {name: sha256_file(folder / name) for name in (HTML, PDF) if (folder / name).exists()}
+
+
 def sums_text(folder: Path) -> str:
     """Return what `SHA256SUMS` holds: a line for each other file, in `sha256sum`'s own format.
 

@@ -181,6 +181,7 @@ def _write(folder: Path, attachment: Attachment, limit: int) -> None:
     path = folder / attachment.name
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # made by this call: where case makes no difference, a name is no way to write over another
         stream = path.open("xb")
     except (FileExistsError, NotADirectoryError) as error:
         attachment.document.reject(f"the attachment {attachment.name} is where another is: {error.strerror}")

@@ -148,6 +148,8 @@ def hold_seen(path: Path, entries: Sequence[RegisterEntry], seen: Mapping[str, S
     for name, one in seen.items():
         if one.number == 0:
             continue
+        if one.number < 0:
+            raise RejectionError(f"{name} saw an entry that no register has: {one.number}", _RESTORE)
         if one.number > len(entries):
             raise RejectionError(
                 f"{path.name} was cut: it ends with entry {len(entries)}, and {name} saw entry {one.number}", _RESTORE

@@ -9,7 +9,18 @@ from kit.canonical import sha256_file
 from kit.errors import KitError, RecordError
 from kit.record.executed import read_executed
 from kit.record.folders import exchange, held, restore, sync, temporary_folder
-from kit.record.manifest import HTML, MANIFEST, NOTEBOOK, PDF, RECORD, SUMS, files_in, read_manifest, sums_text
+from kit.record.manifest import (
+    HTML,
+    MANIFEST,
+    NOTEBOOK,
+    PDF,
+    RECORD,
+    SUMS,
+    files_in,
+    read_manifest,
+    rendered_in,
+    sums_text,
+)
 from kit.record.register import REGISTER, locked_register
 from kit.record.seal import Render
 from kit.record.verify import Asked, verify
@@ -55,9 +66,8 @@ def rerender(record: Path, render: Render) -> list[str]:
             f"{record} can't be written: {error.strerror or error}", "free space, and try again"
         ) from error
     if registered:
-        told = {name: sha256_file(record / name) for name in (HTML, PDF) if (record / name).exists()}
         with locked_register(record.parent) as register:
-            register.append("re-rendered", record.name, {"digest": digest, "files": told})
+            register.append("re-rendered", record.name, {"digest": digest, "files": rendered_in(record)})
     return found
 
 

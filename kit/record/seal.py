@@ -30,6 +30,7 @@ from kit.record.manifest import (
     file_table,
     files_in,
     is_plain_name,
+    rendered_in,
     sums_text,
 )
 from kit.record.register import Seen, locked_register
@@ -102,10 +103,11 @@ def close(temporary: Path, folder: Path, outputs: Path, event: str, told: Mappin
     """
     (temporary / SUMS).write_text(sums_text(temporary), encoding="utf-8")
     sync(temporary)
+    pages = rendered_in(temporary)
     with locked_register(outputs) as register:
         temporary.rename(folder)
         sync_folder(folder.parent)
-        register.append(event, folder.name, told)
+        register.append(event, folder.name, {**told, "files": pages})
 
 
 def _read(notebook: Path, outputs: Path) -> Executed:

@@ -149,7 +149,9 @@ class _Opened:
     @cached_property
     def given(self) -> Given:
         statements = tuple(one.statement for one in self.signatures)
-        return Given(self.folder, self.manifest, self.digest, self.signed, statements, tuple(read_addenda(self.folder)))
+        addenda = tuple(read_addenda(self.folder))
+        pages = None if self.lone else {name: self.hashes[name] for name in (HTML, PDF) if name in self.hashes}
+        return Given(self.folder, self.manifest, self.digest, self.signed, statements, addenda, pages)
 
 
 @contextmanager
@@ -298,9 +300,11 @@ def _addenda(opened: _Opened) -> str:
     handled = [addendum.data["deviation"]["id"] for addendum in opened.given.addenda]
     if not open_deviations:
         return _NotGiven("addenda: the record has no deviation")
+    if opened.lone or not handled:
+        return _NotGiven(f"addenda, which would tell how {', '.join(open_deviations)} was handled")
     left = [name for name in open_deviations if name not in handled]
-    what = f"{len(handled)} addenda are whole and tell of this record"
-    return f"{what}; no addendum tells of {', '.join(left)}" if left else what
+    what = f"the addenda {', '.join(one.name for one in opened.given.addenda)} tell of this record, and are whole"
+    return f"{what}; none tells of {', '.join(left)}" if left else what
 
 
 def _archived(opened: _Opened) -> str:
@@ -310,7 +314,8 @@ def _archived(opened: _Opened) -> str:
         kept = read_receipt(path)
         if kept.record_id != opened.manifest["record_id"] or kept.files.get(MANIFEST) != opened.digest:
             raise RejectionError(f"{path.name} is the receipt of another record", "name the receipt of this one")
-        for name, digest in kept.files.items():
+        # the sums are another's whenever a file is: the file is to be named
+        for name, digest in sorted(kept.files.items(), key=lambda item: item[0] == SUMS):
             found = _hashes_of(opened, name)
             # a lone PDF has no page and no sums to show
             if digest not in found and (found or not opened.lone):

@@ -1,8 +1,9 @@
 """Reads signatures in CMS (RFC 5652) and timestamp tokens (RFC 3161), strictly: every member of one is known.
 
-What can still be changed without being noticed are bytes that nobody signed: who issued the topmost certificate above
-the signer's own, and where it is not signed by itself all but its name and key; and of a timestamp token, certificates
-other than that of the timestamp authority.
+What can still be changed without being noticed is what nobody signed, as long as no later signature or timestamp covers
+it: who issued the topmost certificate above the signer's own, and where it is not signed by itself all but its name and
+key; and of a timestamp token, certificates other than that of the timestamp authority. A timestamp, or issuers, can be
+taken out as a whole.
 """
 
 import hashlib
@@ -25,8 +26,15 @@ _MECHANISMS = {"rsassa_pkcs1v15", "rsassa_pss", "ecdsa"}
 _TIMESTAMP = "signature_time_stamp_token"
 _SEQUENCE, _BOOLEAN, _INTEGER, _NULL = 0x30, 0x01, 0x02, 0x05
 _CONSTRUCTED = 0x20
-# a sequence or set that is no container, a string in pieces, and a member of CMS that is no container but ought to be
-_NEVER_IN_DER = {0x10, 0x11, 0x23, 0x24, 0x2C, 0x33, 0x36, 0x80, 0x81, 0x82, 0x83}
+# a sequence or set that is no container, and strings in pieces
+_NEVER_IN_DER = {0x10, 0x11, 0x23, 0x24, 0x2C, 0x33, 0x36}
+
+# The tags of the members of each container (RFC 5652, 5): asn1crypto passes over a member that it does not know.
+_MESSAGE, _EXPLICIT = b"\x06\xa0", b"\x30"
+_SIGNED_DATA, _ONE = b"\x02\x31\x30\xa0\x31", b"\x30"
+_SIGNER, _SIGNER_ID = b"\x02\x30\x30\xa0\x30\x04", b"\x30\x02"
+_WITH_UNSIGNED, _ATTRIBUTE = _SIGNER + b"\xa1", b"\x06\x31"
+_PLAIN, _WITH_NULL, _WITH_PARAMETERS = b"\x06", b"\x06\x05", b"\x06\x30"
 
 
 class Message:
@@ -38,6 +46,7 @@ class Message:
 
     def __init__(self, content: bytes, kind: Literal["data", "tst_info"]) -> None:
         _hold_der(content)
+        _hold_members(content)
         message = cms.ContentInfo.load(content, strict=True)
         if message["content_type"].native != "signed_data":
             raise ValueError("it is no signature")
@@ -107,7 +116,7 @@ class Message:
         if len(listed) != 1 or listed[0].dump() != used.dump():
             raise ValueError("it names more than one digest")
         mechanism: algos.SignedDigestAlgorithm = self.info["signature_algorithm"]
-        if mechanism.signature_algo not in _MECHANISMS:
+        if mechanism.signature_algo not in _MECHANISMS or mechanism.copy().dump(force=True) != mechanism.dump():
             raise ValueError(f"it is of a kind that the kit does not know: {mechanism.signature_algo}")
 
     def _hold_form(self) -> None:
@@ -117,7 +126,7 @@ class Message:
             raise ValueError("it is of another kind of content")
         if data["version"].native != ("v1" if detached else "v3") or info["version"].native != "v1":
             raise ValueError("it is of another version")
-        if data["crls"] is not core.VOID or any(one.name != "certificate" for one in data["certificates"]):
+        if any(one.name != "certificate" for one in data["certificates"]):
             raise ValueError("it holds what is no certificate")
         if get_signing_cert_attr(info["signed_attrs"]) is None:
             raise ValueError("it does not say which certificate signed")
@@ -212,6 +221,44 @@ def _hold_der(content: bytes) -> None:
             if content[position] & _CONSTRUCTED:
                 waiting.append(header)
             position = header[1]
+
+
+def _hold_members(content: bytes) -> None:
+    """Hold a signature in DER to the members that a record's has, and no more.
+
+    Raises:
+        ValueError: one is missing, of another kind, or too many.
+    """
+    (message,) = _members(content, (0, len(content)), _ONE)
+    _, explicit = _members(content, message, _MESSAGE)
+    (data,) = _members(content, explicit, _EXPLICIT)
+    _, digests, encapsulated, _, signers = _members(content, data, _SIGNED_DATA)
+    (signer,) = _members(content, signers, _ONE)
+    _, named, digest, _, mechanism, _, *unsigned = _members(content, signer, _SIGNER, _WITH_UNSIGNED)
+    _members(content, encapsulated, _PLAIN, _MESSAGE)
+    _members(content, named, _SIGNER_ID)
+    for algorithm in (*_members(content, digests, _ONE), digest, mechanism):
+        _members(content, algorithm, _PLAIN, _WITH_NULL, _WITH_PARAMETERS)
+    for attributes in unsigned:
+        (attribute,) = _members(content, attributes, _ONE)
+        _, values = _members(content, attribute, _ATTRIBUTE)
+        _members(content, values, _ONE)
+
+
+def _members(content: bytes, within: tuple[int, int], *allowed: bytes) -> list[tuple[int, int]]:
+    """Return where the contents of the values in a container are; their tags are one of those that are allowed."""
+    position, end = within
+    tags, found = b"", []
+    while position < end:
+        header = _der_header(content, position, end)
+        if header is None:
+            raise ValueError("it is not written in DER")
+        tags += content[position : position + 1]
+        found.append(header)
+        position = header[1]
+    if tags not in allowed:
+        raise ValueError("it has other members than a signature of a record")
+    return found
 
 
 def _is_der(tag: int, value: bytes) -> bool:

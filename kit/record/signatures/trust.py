@@ -17,12 +17,16 @@ from cryptography import x509
 from pyhanko_certvalidator import CertificateValidator, ValidationContext
 from pyhanko_certvalidator.authority import CertTrustAnchor
 from pyhanko_certvalidator.errors import PathError, RevokedError, ValidationError
+from pyhanko_certvalidator.path import ValidationPath
+from pyhanko_certvalidator.policy_decl import CertRevTrustPolicy, RevocationCheckingPolicy, RevocationCheckingRule
 
 from kit.record.pdf_structure import Document, View
 from kit.record.signatures.keys import one_line, subject_of, to_asn1
 from kit.record.signatures.message import Message
 
 _LARGEST = 1 << 26
+_REQUIRED = RevocationCheckingRule.CRL_OR_OCSP_REQUIRED
+_DECLARED = RevocationCheckingRule.CHECK_IF_DECLARED_SOFT
 
 
 class UnknownIssuer(Exception):
@@ -67,7 +71,26 @@ class Trust:
             ValueError: a certificate on the way to the root is revoked; the libraries raise others, on malformed data.
             UnknownIssuer: there is no way to a root.
         """
+        # the data of the file are held against the signer's certificate even where it names no address of any
+        rules = [_REQUIRED, _DECLARED] if self.crls or self.ocsps else [_DECLARED]
+        failure: Exception | None = None
+        for rule in rules:
+            try:
+                anchor = self._path(message, moment, rule, proven=proven).trust_anchor
+            except RevokedError as error:
+                raise ValueError(f"its certificate is revoked: {one_line(error)}") from error
+            except (PathError, ValidationError) as error:
+                failure = error
+                continue
+            if isinstance(anchor, CertTrustAnchor):
+                return subject_of(x509.load_der_x509_certificate(anchor.certificate.dump()))
+        raise UnknownIssuer(one_line(failure or "its root is no certificate")) from failure
+
+    def _path(
+        self, message: Message, moment: datetime, rule: RevocationCheckingRule, *, proven: bool
+    ) -> ValidationPath:
         sent = [*message.certificates.other_certs, *self.certificates]
+        policy = RevocationCheckingPolicy(rule, _DECLARED)
         context = ValidationContext(
             trust_roots=list(self.roots),
             other_certs=sent,
@@ -75,9 +98,8 @@ class Trust:
             ocsps=list(self.ocsps),
             moment=moment,
             allow_fetching=False,
-            revocation_mode="soft-fail",
             # what is kept in the file was fetched after the signature was made
-            retroactive_revinfo=True,
+            revinfo_policy=CertRevTrustPolicy(policy, retroactive_revinfo=True),
         )
         timing = context.timing_params
         known = replace(timing.timing_info, point_in_time_validation=proven)
@@ -85,18 +107,9 @@ class Trust:
         validator = CertificateValidator(
             message.certificates.signer_cert, intermediate_certs=sent, validation_context=context
         )
-        try:
-            # in a thread of its own: a notebook's kernel already runs a loop in this one
-            with ThreadPoolExecutor(1) as executor:
-                path = executor.submit(lambda: asyncio.run(validator.async_validate_path())).result()
-        except RevokedError as error:
-            raise ValueError(f"its certificate is revoked: {one_line(error)}") from error
-        except (PathError, ValidationError) as error:
-            raise UnknownIssuer(one_line(error)) from error
-        anchor = path.trust_anchor
-        if not isinstance(anchor, CertTrustAnchor):
-            raise UnknownIssuer("its root is no certificate")
-        return subject_of(x509.load_der_x509_certificate(anchor.certificate.dump()))
+        # in a thread of its own: a notebook's kernel already runs a loop in this one
+        with ThreadPoolExecutor(1) as executor:
+            return executor.submit(lambda: asyncio.run(validator.async_validate_path())).result()
 
 
 def _streams(view: View, store: Mapping[str, Any], key: str) -> Iterator[bytes]:
