@@ -1,6 +1,6 @@
 """Interrupts whatever writes to an outputs folder at every single step, and at many random moments: `make faults`.
 
-Takes some ten minutes, and ends with 1 where anything was lost. `python tests/faults.py SEED` repeats the moments.
+Takes some twenty minutes, and ends with 1 where anything was lost. `python tests/faults.py SEED` repeats the moments.
 """
 
 import json

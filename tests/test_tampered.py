@@ -1350,7 +1350,7 @@ class TestNotCaught:
         redo_sums(outputs.record)
         assert rejected(outputs.record) == "record.html is not the one that register.jsonl holds"
         folder = alone(outputs, outputs.record)
-        assert held(folder, trust=outputs.roots)[9]
+        assert held(folder, trust=outputs.roots)[5]
         assert rejected(folder, receipts=(outputs.receipt,)).startswith("record.html is not what ")
 
     def test_pages_of_an_unsigned_pdf_are_caught_by_the_register_or_a_receipt(self, outputs: Outputs) -> None:
