@@ -138,6 +138,11 @@ class Run:
             "target": target_of(self.protocol.id, self.parameters),
             "protocol": {"id": self.protocol.id, "version": self.protocol.version},
             "kit_version": __version__,
+            "catalogue_sha256": self.protocol.sha256,
+            "started": self.started,
+            "demonstration": self.demonstration,
+            "parameters_sha256": sha256(canonical(self.parameters.to_json())),
+            "approval": self._approval["sha256"] if self._approval else None,
             **self.parameters.to_json()["execution"],
         }
 
@@ -192,7 +197,6 @@ class Run:
         asked = [*answers(replace(snapshot, refusal=None)), *answers(sent)]
         silent = [answer for answer in asked if answer.absence and not answer.missing]
         denied = sum(answer.absence is not None and answer.absence.reason is Reason.DENIED for answer in silent)
-        caller = snapshot.caller.value
         index = self._store.folder / INDEX
         return Display(
             "collection",
@@ -203,7 +207,7 @@ class Run:
                     "calls": self._store.count,
                     "denied": denied,
                     "failed": len(silent) - denied,
-                    "caller": {"account": caller.account, "arn": caller.arn} if caller else None,
+                    "caller": self._caller(),
                     "evidence": {"count": self._store.count, "bytes": self._store.bytes + _size(index)},
                     "trails": [
                         {
@@ -219,6 +223,11 @@ class Run:
                 }
             ),
         )
+
+    def _caller(self) -> dict[str, Json] | None:
+        """Return who collected, as STS said; None where nothing was collected, or STS did not say."""
+        caller = self._snapshot.caller.value if self._snapshot else None
+        return {"account": caller.account, "arn": caller.arn} if caller else None
 
     def step(self, test_case_id: str) -> Display:
         """Judge one test case on what was collected, and return its card.
@@ -297,9 +306,11 @@ class Run:
             "findings_sha256": sha256(canonical(findings)),
             "evidence_sha256": index_sha256(self._store.folder),
         }
+        finished = timestamp(utc_now())
         with locked_register(self._outputs) as register:
             # whoever sees a verdict and leaves the run unsealed does not make it vanish
-            register.append("concluded", self.id, {"verdict": self.verdict.value, **hashes})
+            told = {"verdict": self.verdict.value, "finished": finished, "caller": self._caller(), **hashes}
+            register.append("concluded", self.id, told)
         return Display(
             "conclusion",
             {
@@ -308,7 +319,7 @@ class Run:
                 "findings": findings,
                 **hashes,
                 "evidence_count": self._store.count,
-                "finished": timestamp(utc_now()),
+                "finished": finished,
                 "counts": results.counts(steps),
                 **{name: list(getattr(self.protocol, name)) for name in ("scope", "exclusions", "limitations")},
             },

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kit.errors import ParameterError
+
 _NAMES = re.compile(
     r"secret|passw(or)?d|passphrase|token|access_?key|private_?key|api_?key|session_?key|credential|(^|_)pwd($|_)"
 )
@@ -40,6 +42,19 @@ def find_secret(value: object) -> str | None:
     that is itself one is written `<key>`. A value that stands alone, outside any mapping, has the path `value`.
     """
     return next(_suspicious(value, ()), None)
+
+
+def refuse_secrets(texts: Mapping[str, str]) -> None:
+    """Refuse texts that a record would keep for years where one holds what looks like a secret; repeats none.
+
+    Raises:
+        ParameterError: one does; names which.
+    """
+    for name, text in texts.items():
+        if find_secret([text, *re.split(r"[\s\"',=]+", text)]):
+            raise ParameterError(
+                f"the {name} holds what looks like a secret", "leave it out, and revoke it if it was real"
+            )
 
 
 def _suspicious(value: Any, path: tuple[str, ...]) -> Iterator[str]:

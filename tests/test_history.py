@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures.runs import copied, edited, executed_once, sealed
+from fixtures.runs import copied, display, edited, executed_once, sealed
 
 from kit.errors import ExecutionError, ParameterError, RecordError
 from kit.protocol import OUTPUT_VARIABLE, begin
@@ -121,6 +121,7 @@ class TestSeal:
         outputs = copied(executed_once(), tmp_path)
         content = (outputs / "x.ipynb").read_text(encoding="utf-8")
         # as the register is before the run concludes
+        concluded = read_register(outputs / REGISTER)[1].data
         (outputs / REGISTER).write_bytes((outputs / REGISTER).read_bytes().splitlines(keepends=True)[0])
         with edited(outputs / "x.ipynb") as notebook:
             (cell,) = [cell for cell in notebook["cells"] if "conclude" in "".join(cell["source"])]
@@ -129,6 +130,32 @@ class TestSeal:
             with pytest.raises(ExecutionError, match="never came to its conclusion"):
                 seal(outputs / "x.ipynb", outputs, lambda *_: [])
         assert [event for _, event in events(outputs)] == ["started", "failed"]
+        # the user runs the cells again, to the end
         (outputs / "x.ipynb").write_text(content, encoding="utf-8")
+        with locked_register(outputs) as register:
+            register.append("concluded", register.entries[0].record, concluded)
         sealed(outputs)
-        assert [event for _, event in events(outputs)] == ["started", "failed", "finished"]
+        assert [event for _, event in events(outputs)] == ["started", "failed", "concluded", "finished"]
+
+    @pytest.mark.parametrize(
+        ("edit", "what"),
+        [
+            (
+                lambda notebook: display(notebook, "collection")["caller"].update(arn="arn:aws:iam::1:user/other"),
+                "caller",
+            ),
+            (lambda notebook: display(notebook, "conclusion").update(finished="2026-01-01T00:00:00.000Z"), "finished"),
+            (lambda notebook: display(notebook, "run").update(started="2026-01-01T00:00:00.000Z"), "started"),
+            (lambda notebook: display(notebook, "run")["attempt"].update(number=2), "attempt"),
+            (lambda notebook: display(notebook, "run")["attempt"].update(earlier=[{}]), "the runs before"),
+            (lambda notebook: display(notebook, "run").update(approval={"sha256": "0" * 64}), "approv"),
+        ],
+        ids=["caller", "finished", "started", "attempt", "earlier runs", "approval"],
+    )
+    def test_a_notebook_that_tells_another_run_than_was_registered_is_refused(self, edit, what, tmp_path):
+        outputs = copied(executed_once(), tmp_path)
+        with edited(outputs / "x.ipynb") as notebook:
+            edit(notebook)
+        with pytest.raises(RecordError, match=what):
+            sealed(outputs)
+        assert [event for _, event in events(outputs)][-1] == "concluded"

@@ -179,7 +179,6 @@ class TestLeft:
         assert folder.exists()
         other.__exit__(None, None, None)
 
-    @pytest.mark.xfail(strict=True, reason="an audit and `latest_record` take what is being sealed for a record")
     def test_an_audit_passes_over_what_is_being_sealed(self, bases, tmp_path):
         outputs = fresh(bases, tmp_path, "sealed")
         with temporary_folder(outputs / ".sealing-x") as folder:

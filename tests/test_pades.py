@@ -51,7 +51,8 @@ from kit.record.signatures.backends.kms import open_kms
 from kit.record.signatures.backends.pkcs12 import open_pkcs12
 from kit.record.signatures.keys import SigningKey, hold_certificate, to_asn1
 from kit.record.signatures.pades import STATEMENT, append_signature, field_name
-from kit.record.signatures.stamp import BOXES, CUT, PAGE, lay_out, printable
+from kit.record.signatures.places import BOXES, PAGE
+from kit.record.signatures.stamp import CUT, lay_out, printable
 from kit.record.signatures.statement import ROLES, Role, Statement
 from kit.sandbox.server import Sandbox
 
@@ -402,7 +403,7 @@ def test_key_file_brings_its_chain(tmp_path: Path, passphrase: str) -> None:
     path = person().write_p12(tmp_path / "key.p12", passphrase)
     with open_pkcs12(path, passphrase) as key:
         assert {one.subject.native["common_name"] for one in key.signer.cert_registry} == {
-            EXECUTOR, "Throw-away Issuing CA", "Throw-away Root CA"}  # fmt: skip
+            "Throw-away Issuing CA", "Throw-away Root CA"}  # fmt: skip
         assert (key.name, key.caller) == (EXECUTOR, "")
         assert key.subject == f"CN={EXECUTOR},O=Quality\\, Ltd,C=CH"
 

@@ -69,7 +69,7 @@ class TestChain:
         register.write_bytes(b"".join(edit(lines(register))))
         with pytest.raises(RejectionError, match=message):
             read_register(register)
-        with pytest.raises(RejectionError, match=message), locked_register(register.parent):
+        with pytest.raises(RecordError, match=message), locked_register(register.parent):
             pass
 
     def test_a_beginning_that_was_cut_and_renumbered_is_told(self, register):

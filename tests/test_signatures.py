@@ -189,8 +189,10 @@ def test_texts_of_every_alphabet_are_compared() -> None:
 def test_signature_is_judged_where_a_loop_already_runs() -> None:
     """As in the kernel of a notebook."""
 
+    content = timestamped()
+
     async def within() -> Validation:
-        return judged(timestamped(), roots())
+        return judged(content, roots())
 
     assert asyncio.run(within()).signatures[0].root
 

@@ -179,8 +179,10 @@ def sealed_anew(outputs: Outputs, edit: Callable[[Json, Path], Any], *, conclude
         conclusion = dict(display(notebook, "conclusion"))
     if concluded_anew:
         told = {name: conclusion[name] for name in ("verdict", "findings_sha256", "evidence_sha256")}
-        rewritten(forged / REGISTER, lambda entries: entries[-1].update(data=told))
-    return seal(forged / "x.ipynb", forged, plain_render).folder
+        rewritten(forged / REGISTER, lambda entries: entries[-1]["data"].update(told))
+    # our own source, but for the line that would refuse
+    with patch("kit.record.seal._hold_registered"):
+        return seal(forged / "x.ipynb", forged, plain_render).folder
 
 
 def rewritten(path: Path, edit: Callable[[list[Json]], Any]) -> None:
@@ -664,7 +666,7 @@ ON_SIGNATURES = [
     ),
     (
         signed_by_the_executor,
-        "record.signed.pdf: the certificate CN=Zoë Ōyama,O=Quality\\, Ltd,C=CH signed as executor",
+        "record.signed.pdf: Zoë Ōyama signed as executor, and can't sign as approver: judged on the",
     ),
     (
         approved_by_the_executor_alone,
@@ -870,7 +872,7 @@ def test_the_findings_are_those_that_the_run_concluded_on(outputs: Outputs) -> N
     told = {"verdict": "PASS", "digest": sha256_file(folder / MANIFEST)}
     rewritten(outputs.register, lambda entries: entries[13].update(data=told))
     assert rejected(outputs.failed) == (
-        f"register.jsonl does not hold that {outputs.failed_id} concluded on these findings"
+        f"register.jsonl does not hold that {outputs.failed_id} concluded so (findings_sha256)"
     )
 
 
@@ -909,7 +911,7 @@ def test_the_name_in_a_signed_entry_is_the_signers(outputs: Outputs) -> None:
 def test_a_record_does_not_stand_in_for_another(outputs: Outputs) -> None:
     shutil.rmtree(outputs.failed)
     shutil.copytree(outputs.record, outputs.failed)
-    with pytest.raises(RejectionError, match=f"{outputs.failed_id} holds the record {outputs.record_id}"):
+    with pytest.raises(RejectionError, match=f"{outputs.failed_id}: it is the record {outputs.record_id}"):
         audit(outputs.register)
 
 
@@ -1185,6 +1187,11 @@ def test_a_receipt_lets_by_what_was_signed_since(outputs: Outputs) -> None:
     (file,) = [file for file in told["files"] if file["key"].endswith(SIGNED)]
     file |= {"bytes": size, "sha256": sha256((outputs.record / SIGNED).read_bytes()[:size])}
     outputs.receipt.write_bytes(canonical(told))
+    # the register holds the receipt as it was
+    assert rejected(outputs.record, receipts=(outputs.receipt,)) == (
+        f"register.jsonl does not hold the receipt {outputs.receipt.name}"
+    )
+    outputs.register.unlink()
     assert held(outputs.record, receipts=(outputs.receipt,))[13]
 
 

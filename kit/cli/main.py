@@ -34,6 +34,11 @@ def main() -> None:
     except KitError as error:
         tell(error)
         sys.exit(error.exit_code)
+    except OSError as error:
+        # of a file or folder that was named, and that nothing before could tell better
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        tell(KitError(what[:300], "name another file or folder, or make it readable"))
+        sys.exit(KitError.exit_code)
     except Exception:  # noqa: BLE001 - a defect of ours; Python's own status for it, 1, would read as a FAIL
         traceback.print_exc()
         sys.exit(INTERRUPTED)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kit.cli.app import Output, Parameters, Settings, Trust, app, finish, tell
+from kit.cli.app import Output, Parameters, Settings, Trust, app, finish, say, tell
 from kit.errors import ExecutionError, KitError, ParameterError
 
 if TYPE_CHECKING:
@@ -123,12 +123,21 @@ def _approvals(paths: list[Path], trust: Path | None, named: list[str], told: An
 
     read = {path: read_approval(path, trust) for path in paths}
     by_protocol = {approval.manifest["protocol"]["id"]: path for path, approval in read.items()}
+    if missing := [name for name in named if name not in by_protocol]:
+        remedy = f"name its signed PDF too, or leave out {missing[0]}"
+        raise ParameterError(f"no approval of {missing[0]} was given", remedy)
+    if len(by_protocol) != len(paths) or set(by_protocol) - set(named):
+        raise ParameterError(
+            "an approval is given twice, or of a protocol that is not run", "name one for each protocol"
+        )
     for name in named:
-        if name not in by_protocol:
-            raise ParameterError(f"no approval of {name} was given", f"name its signed PDF too, or leave out {name}")
         of = find_protocol(name)
         notebook = json.loads(find_notebook(of.notebook).read_bytes())
-        hold_approval(read[by_protocol[name]], of, told, sources_sha256(notebook))
+        approval = read[by_protocol[name]]
+        hold_approval(approval, of, told, sources_sha256(notebook))
+        for one in approval.statements:
+            known = "" if trust else ", by nobody known: no --trust given"
+            say(f"approved  {approval.record_id}, {one.role}: {one.name}, {one.time}{known}")
     return by_protocol
 
 
@@ -157,7 +166,7 @@ def _ended_runs_registered(output: Path) -> Iterator[None]:
         yield
     except BaseException:
         # it is told what went wrong; that the register can't be written as well is told by the next run
-        with suppress(KitError), locked_register(output) as register:
+        with suppress(KitError, OSError), locked_register(output) as register:
             settle(register, output)
         raise
 

@@ -1,9 +1,10 @@
 """The commands on what was sealed: verify, sign, tell of deviations, archive, and read the register."""
 
 import json
+import re
 import sys
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,9 +27,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def verify(
     record: Annotated[Path | None, typer.Argument(help="The folder of a record, or its PDF.")] = None,
     register: Register = None,
-    receipt: Annotated[
-        list[Path] | None, typer.Option("--receipt", help="A receipt of the archive. Repeatable.")
-    ] = None,
+    receipt: Receipts = None,
     trust: Trust = None,
     replay: Annotated[bool, typer.Option("--replay", help="Judge again, from the evidence alone.")] = False,
     as_json: AsJson = False,
@@ -85,13 +84,15 @@ def register(output: Output = Path("outputs"), as_json: AsJson = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from kit.present.text import plain
+
     table = Table(box=None, pad_edge=False)
     for name in ("record", "began", "run", "outcome", "by", "reason", "later"):
         table.add_column(name, no_wrap=name in ("record", "outcome"), overflow="fold")
     for one in found:
         told = one.to_json()
         cells = (told["record_id"], told["began"], told["attempt"] or "", f"{told['state']} {told['verdict']}".strip())
-        table.add_row(*map(str, (*cells, told["executed_by"], told["reason"], ", ".join(told["later"]))))
+        table.add_row(*map(plain, (*cells, told["executed_by"], told["reason"], ", ".join(told["later"]))))
     console = Console(width=None if sys.stdout.isatty() else 200, markup=False, highlight=False)
     console.print(table)
 
@@ -128,6 +129,7 @@ def sign(
         raise ParameterError(
             "one key is needed to sign", "name one: --key FILE, --kms-key ARN or --pkcs11-module LIBRARY"
         )
+    record = _record(record)
     with _opened_key(key, kms_key, pkcs11_module, token, key_label, certificate, profile, endpoint_url) as opened:
         signed = sign_record(
             record, role, meaning, opened,
@@ -139,6 +141,13 @@ def sign(
     say(f"  certificate  {signed.statement.subject}")
     say(f"  executed by  {signed.statement.executed_by or 'nobody'}, {signed.statement.caller or 'no STS identity'}")
     typer.echo(f"  signed       {signed.file}")
+
+
+def _record(path: Path) -> Path:
+    """Return the whole path of a record's folder: whatever is asked next, it is there."""
+    if not path.is_dir():
+        raise ParameterError(f"{path} is no folder", "name the folder of a sealed record")
+    return path.resolve()
 
 
 @contextmanager
@@ -194,11 +203,10 @@ def deviation(
     from kit.record.verify import verify as steps
     from kit.render.addendum import render_addendum
 
+    record = _record(record)
     for _ in steps(record, Asked(unregistered=True)):
         pass
-    addendum, warnings = add(
-        record.resolve(), deviation_id, Handling(cause, impact, action, decision, author), render_addendum
-    )
+    addendum, warnings = add(record, deviation_id, Handling(cause, impact, action, decision, author), render_addendum)
     for warning in warnings:
         tell(warning)
     typer.echo(f"ADDENDUM  {addendum.name} to {record.name}")
@@ -212,7 +220,7 @@ def render(record: Record) -> None:
     from kit.record.rerender import rerender
     from kit.render.record import render_record
 
-    for line in rerender(record.resolve(), render_record):
+    for line in rerender(_record(record), render_record):
         say(line)
 
 
@@ -230,10 +238,11 @@ def archive(
     """Keep a record in S3 under Object Lock, in compliance mode, and its receipt in the register."""
     from kit.record.archiving import archive_record
 
+    until, record = _moment(retain_until), _record(record)
     archived = archive_record(
-        record.resolve(),
+        record,
         destination,
-        _moment(retain_until),
+        until,
         kms_key=kms_key,
         profile=profile,
         endpoint_url=endpoint_url,
@@ -247,8 +256,13 @@ def archive(
 
 
 def _moment(text: str) -> datetime:
+    """Return a moment in UTC; a date alone means to the end of that day."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        if re.fullmatch(r"\d{4}-?\d\d-?\d\d", text, re.ASCII):
+            moment += timedelta(days=1)
+        # S3 counts whole seconds, so there has to be a next one
+        _ = moment + timedelta(seconds=1)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise ParameterError(f"{text!r} is no date", "write for example 2036-12-31 or 2036-12-31T00:00:00Z") from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,7 +1,8 @@
 """Judges a run again on its parameters and evidence alone, as a process of its own: `python -m kit.collect.replay`.
 
 Standard input is one JSON object: `protocol`, `parameters`, and `evidence`, the folder. Standard output is one JSON
-object: `kit_version`, and `findings`, or `error` and `remedy`. Whatever would open a socket or start a program raises.
+object: `kit_version`, and `findings` and `caller`, or `error` and `remedy`. Whatever would reach a network or start a
+program raises.
 """
 
 import json
@@ -11,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 _REFUSED = (
-    "socket.connect", "socket.getaddrinfo", "socket.gethostby", "socket.sendto", "socket.bind", "subprocess.",
-    "os.exec", "os.posix_spawn", "os.system",
+    "socket.connect", "socket.getaddrinfo", "socket.gethost", "socket.send", "socket.bind", "subprocess.", "os.exec",
+    "os.fork", "os.posix_spawn", "os.spawn", "os.system", "pty.spawn",
 )  # fmt: skip
 
 
@@ -39,6 +40,8 @@ def main() -> None:
         with ThreadPoolExecutor(1) as executor:
             snapshot = gather_again(of.id, parameters, Path(asked["evidence"]), executor, lambda *_, **__: None)
         cases = of.test_cases.values()
+        caller = snapshot.caller.value
+        told["caller"] = {"account": caller.account, "arn": caller.arn} if caller else None
         told["findings"] = [finding.to_json() for case in cases for finding in case.judge(snapshot, parameters)]
     except KitError as error:
         told |= {"error": error.message, "remedy": error.remedy}

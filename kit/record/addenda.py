@@ -19,6 +19,7 @@ from kit.record.folders import held, sync, sync_folder, temporary_folder
 from kit.record.manifest import ADDENDA, FINDINGS, MANIFEST, RECORD, RESTORE, SUMS, files_in, read_manifest, sums_text
 from kit.record.register import REGISTER, Seen, locked_register
 from kit.record.whole import hashes_of, hold_page, hold_sums
+from kit.redaction import refuse_secrets
 
 DATA = "addendum.json"
 PAGE = "addendum.html"
@@ -84,13 +85,17 @@ def add(record: Path, deviation_id: str, handling: Handling, render: Render) -> 
     if deviation_id not in known:
         raise RecordError(
             f"{record.name} has no deviation {deviation_id}",
-            f"name one of {', '.join(known)}" if known else "it passed",
+            f"name one of {', '.join(known)}" if known else "nothing of it deviated",
         )
     told = {
         name: " ".join(getattr(handling, name).split()) for name in ("cause", "impact", "action", "decision", "author")
     }
-    if empty := [name for name in ("cause", "impact", "action", "decision") if not told[name]]:
-        raise RecordError(f"the addendum states no {empty[0]}", f"give --{empty[0]}")
+    account = _account()
+    told["author"] = told["author"] or account
+    if empty := [name for name, text in told.items() if not any(char.isalnum() for char in text)]:
+        option = "by" if empty[0] == "author" else empty[0]
+        raise RecordError(f"the addendum states no {empty[0]}", f"give --{option}")
+    refuse_secrets(told)
     try:
         with held(record), temporary_folder(record.parent / f".sealing-{record.name}-addendum") as temporary:
             _register_what_is_there(record)
@@ -106,7 +111,7 @@ def add(record: Path, deviation_id: str, handling: Handling, render: Render) -> 
                 "demonstration": manifest["demonstration"],
                 "deviation": dict(known[deviation_id]),
                 **told,
-                "account": _account(),
+                "account": account,
                 "time": timestamp(utc_now()),
                 "kit_version": __version__,
                 "register": _head(record).to_json(),
@@ -141,10 +146,15 @@ def read_addenda(record: Path) -> list[Addendum]:
     folder = record / ADDENDA
     if not folder.exists():
         return []
-    found = [_read(record, path, number) for number, path in enumerate(sorted(folder.iterdir()), start=1)]
+    found = [_read(record, path, number) for number, path in enumerate(sorted(folder.iterdir(), key=_place), start=1)]
     if not found:
         raise RejectionError(f"{ADDENDA} holds no addendum", RESTORE)
     return found
+
+
+def _place(path: Path) -> tuple[int, str]:
+    number = path.name.partition("-")[0]
+    return (int(number) if number.isdecimal() else 0, path.name)
 
 
 def _read(record: Path, path: Path, number: int) -> Addendum:

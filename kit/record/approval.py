@@ -1,7 +1,8 @@
 """The approved protocol that a run rests on: read from its signed PDF, and held against what is to be executed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from kit import __version__
@@ -13,11 +14,12 @@ from kit.record.manifest import MANIFEST, PROTOCOL, parse_manifest
 from kit.record.pdf import attachments
 from kit.record.signatures.keys import load_pem
 from kit.record.signatures.revisions import hold_revisions
-from kit.record.signatures.statement import Statement
+from kit.record.signatures.statement import Statement, hold_rules
 from kit.record.signatures.validate import validate
 
 _HELD = ("target", "expected", "requirements")
-"""The parameters that an approval fixes; the window under review and who executes may differ."""
+_SYSTEM = ("system_id", "environment", "protocol_id")
+"""What an approval fixes besides the length of the window under review; who executes, why and when may differ."""
 _LARGEST = 1 << 26
 _ISSUE = "issue the protocol anew with `trailkit protocol`, and have it approved"
 
@@ -67,6 +69,8 @@ def read_approval(path: Path, trust: Path | None = None) -> Approval:
     for one in statements:
         if (one.record_id, one.record_digest) != (manifest["record_id"], digest):
             raise RecordError(f"{path}: the signature of the {one.role} is of another protocol", _ISSUE)
+    for index, one in enumerate(statements):
+        hold_rules(one, statements[:index], None)
     if not any(one.role == "approver" for one in statements):
         raise RecordError(f"{path} is not approved: no approver has signed it", "have an approver sign it")
     return Approval(manifest["record_id"], digest, sha256_file(path), manifest, tuple(statements))
@@ -97,9 +101,8 @@ def hold_approval(approval: Approval, of: Protocol, parameters: RunParameters, s
     for name, approved, this in held:
         if approved != this:
             raise RecordError(f"{approval.record_id} approves another {name}: {approved}, and this is {this}", _ISSUE)
-    changed = [name for name in _HELD if canonical(manifest["parameters"][name]) != canonical(given[name])]
-    if changed:
-        raise RecordError(f"{approval.record_id} approves other parameters: {_paths(manifest, given, changed)}", _ISSUE)
+    if changed := _changed(manifest, given, given["execution"]):
+        raise RecordError(f"{approval.record_id} approves other parameters: {', '.join(changed)}", _ISSUE)
 
 
 def hold_approved(approval: Approval, executed: Mapping[str, Json]) -> None:
@@ -113,29 +116,38 @@ def hold_approved(approval: Approval, executed: Mapping[str, Json]) -> None:
         raise RejectionError("the record cites another approval than the one it holds", _ISSUE)
     held = ("kit_version", "catalogue_sha256", "protocol_sha256")
     differ = [name for name in held if manifest[name] != executed[name]]
-    # the embedded account fills in what was left out
-    filled: tuple[Json, ...] = (None, [], {}) if manifest["parameters"]["target"] == "sandbox" else ()
-    wanted = {name: value for name, value in manifest["parameters"]["expected"].items() if value not in filled}
-    if any(
-        canonical(executed["parameters"]["expected"].get(name)) != canonical(value) for name, value in wanted.items()
-    ):
-        differ.append("expected")
-    fixed = ("requirements",) if manifest["parameters"]["target"] == "sandbox" else ("requirements", "target")
-    differ += [
-        name for name in fixed if canonical(manifest["parameters"][name]) != canonical(executed["parameters"][name])
-    ]
+    differ += _changed(manifest, executed["parameters"], executed)
     if manifest["protocol"]["id"] != executed["protocol"]["id"] or differ:
         raise RejectionError(f"{approval.record_id} approves another {', '.join(differ) or 'protocol'}", _ISSUE)
 
 
-def _paths(manifest: Mapping[str, Json], given: Mapping[str, Json], sections: Sequence[str]) -> str:
-    """Return the dotted paths at which parameters differ."""
-    found = []
-    for section in sections:
-        then, now = manifest["parameters"][section], given[section]
-        if isinstance(then, dict) and isinstance(now, dict):
-            names = sorted({*then, *now})
-            found += [f"{section}.{name}" for name in names if canonical(then.get(name)) != canonical(now.get(name))]
-        else:
-            found.append(section)
-    return ", ".join(found)
+def _changed(approved: Mapping[str, Json], given: Mapping[str, Json], system: Mapping[str, Json]) -> list[str]:
+    """Return the dotted paths at which parameters are others than were approved.
+
+    Where the embedded account was approved, it fills in its own address, and what was left out.
+    """
+    then = approved["parameters"]
+    sandbox = then["target"] == "sandbox"
+    found = [
+        path for name in _HELD if not (sandbox and name == "target") for path in _paths(name, then[name], given[name])
+    ]
+    if sandbox:
+        left_out = {f"expected.{name}" for name, value in then["expected"].items() if value in (None, [], {})}
+        found = [path for path in found if path not in left_out]
+    if _length(then["window"]) != _length(given["window"]):
+        found.append("window")
+    return found + [f"execution.{name}" for name in _SYSTEM if approved[name] != system[name]]
+
+
+def _paths(section: str, then: Json, now: Json) -> list[str]:
+    if isinstance(then, dict) and isinstance(now, dict):
+        names = sorted({*then, *now})
+        return [f"{section}.{name}" for name in names if canonical(then.get(name)) != canonical(now.get(name))]
+    return [] if canonical(then) == canonical(now) else [section]
+
+
+def _length(window: Mapping[str, Json]) -> timedelta:
+    """Return how long a window is; when it begins and ends may differ from one run to the next."""
+    if window["hours"]:
+        return timedelta(hours=window["hours"])
+    return datetime.fromisoformat(window["end"]) - datetime.fromisoformat(window["start"])

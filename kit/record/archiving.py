@@ -8,7 +8,7 @@ from typing import Any
 from kit.canonical import canonical
 from kit.errors import RecordError
 from kit.record.archive import Receipt, archive
-from kit.record.folders import held, sync_folder
+from kit.record.folders import held, write_whole
 from kit.record.receipt import RECEIPTS
 from kit.record.register import REGISTER, locked_register
 from kit.record.verify import verify
@@ -30,19 +30,19 @@ def archive_record(record: Path, destination: str, retain_until: datetime, **opt
         ArchiveError: it can't be archived as asked.
         RecordError: the receipt can't be written; the record is archived, and archiving it again writes the receipt.
     """
-    for _ in verify(record):
-        pass
     with held(record):
+        for _ in verify(record):
+            pass
         receipt = archive(record, destination, retain_until, **options)
     if not (record.parent / REGISTER).exists():
         return Archived(receipt, None)
     with locked_register(record.parent) as register:
         entry = register.append("archived", record.name, receipt.to_json())
     file = record.parent / RECEIPTS / f"{record.name}-{entry.number}.json"
+    content = canonical({**receipt.to_json(), "record_id": record.name, "register": entry.seen.to_json()})
     try:
         file.parent.mkdir(exist_ok=True)
-        file.write_bytes(canonical({**receipt.to_json(), "record_id": record.name, "register": entry.seen.to_json()}))
-        sync_folder(file.parent)
+        write_whole(file, content)
     except OSError as error:
         raise RecordError(
             f"the receipt {file} can't be written: {error.strerror or error}", "free space, and archive again"

@@ -5,16 +5,15 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from kit.canonical import Json, sha256_file
-from kit.errors import KitError, RejectionError
-from kit.record.addenda import read_addenda
-from kit.record.bound import Given, hold_register
+from kit.canonical import Json
+from kit.errors import RejectionError
+from kit.record.bound import hold_receipts
+from kit.record.folders import records_in
 from kit.record.history import History, histories
-from kit.record.manifest import MANIFEST, RESTORE, SIGNED, read_manifest, rendered_in
+from kit.record.manifest import RESTORE, read_manifest
 from kit.record.receipt import RECEIPTS, read_receipt
-from kit.record.register import RegisterEntry, Seen, hold_seen, read_register
-from kit.record.signatures.validate import read_signatures
-from kit.record.whole import malformed_rejected
+from kit.record.register import RegisterEntry, read_register
+from kit.record.verify import Asked, verify
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Audit:
 
 
 def audit(path: Path) -> Audit:
-    """Prove a register's chain, and hold it against every record beside it and all that those carry.
+    """Prove a register's chain, verify every record beside it, and hold each against the other.
 
     Raises:
         RejectionError: an entry is missing, changed or moved; a record is not in the register, or is another; or what
@@ -40,34 +39,26 @@ def audit(path: Path) -> Audit:
     """
     entries = read_register(path)
     known = histories(entries)
-    beside = {folder.parent.name: folder.parent for folder in sorted(path.parent.glob(f"*/{MANIFEST}"))}
+    beside = {folder.name: folder for folder in records_in(path.parent)}
     for name, folder in beside.items():
         if name not in known:
             raise RejectionError(
                 f"{folder} is not in {path.name}", "it was not executed here: move it out, or restore the register"
             )
-        with malformed_rejected(name):
-            given = _given(folder)
-            if given.record_id != name:
-                raise RejectionError(f"{folder} holds the record {given.record_id}", RESTORE)
-            hold_register(given, path, {}, unregistered=False)
-    hold_seen(path, entries, _receipts(path.parent))
+        _hold(folder, path)
+    hold_receipts(path, entries, map(read_receipt, sorted((path.parent / RECEIPTS).glob("[!.]*.json"))))
     runs = [one for one in known.values() if one.last("started")]
     return Audit(len(entries), len(runs), tuple(_notes(entries, known, set(beside))))
 
 
-def _receipts(outputs: Path) -> dict[str, Seen]:
-    return {one.name: one.seen for one in map(read_receipt, sorted((outputs / RECEIPTS).glob("*.json")))}
-
-
-def _given(folder: Path) -> Given:
+def _hold(folder: Path, register: Path) -> None:
+    """Verify a record beside the register, and that it lies under its own name."""
     try:
-        signed = folder / SIGNED if (folder / SIGNED).exists() else None
-        statements = tuple(one.statement for one in read_signatures(signed)) if signed else ()
-        manifest = read_manifest(folder)
-        digest, pages = sha256_file(folder / MANIFEST), rendered_in(folder)
-        return Given(folder, manifest, digest, signed, statements, tuple(read_addenda(folder)), pages)
-    except KitError as error:
+        for _ in verify(folder, Asked(register=register)):
+            pass
+        if (name := read_manifest(folder)["record_id"]) != folder.name:
+            raise RejectionError(f"it is the record {name}", RESTORE)
+    except RejectionError as error:
         raise RejectionError(f"{folder.name}: {error.message}", error.remedy) from error
 
 

@@ -1,24 +1,22 @@
 """What a record is bound to: the register, the approved protocol, its addenda, and what its own manifest says."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
 
 from kit.canonical import Json, canonical, sha256
 from kit.errors import EvidenceError, KitError, RecordError, RejectionError
-from kit.evidence import INDEX
 from kit.findings import Finding, roll_up
 from kit.record.addenda import Addendum
 from kit.record.approval import hold_approved, read_approval
-from kit.record.history import History, histories
-from kit.record.manifest import APPROVAL, EVIDENCE, FINDINGS, PROTOCOL, RESTORE, SIGNED
+from kit.record.history import History, histories, hold_run
+from kit.record.manifest import APPROVAL, FINDINGS, PROTOCOL, RESTORE, SIGNED
+from kit.record.receipt import Kept
 from kit.record.register import RegisterEntry, Seen, hold_seen, read_register
 from kit.record.replay import parameters_of
 from kit.record.signatures.statement import Statement, hold_rules
 from kit.record.whole import prefix_hashes
-from kit.sections import Execution
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,7 @@ def _is_demonstration(manifest: Mapping[str, Json]) -> bool:
     return isinstance(target, str) or target["endpoint_url"] is not None or manifest["environment"] == "sandbox"
 
 
-def hold_roles(given: Given, open_deviations: Sequence[str]) -> None:
+def hold_roles(given: Given, open_deviations: Sequence[str] | None) -> None:
     """Hold the signatures of a record to the rules of signing, each on those before it.
 
     Raises:
@@ -121,7 +119,7 @@ def hold_roles(given: Given, open_deviations: Sequence[str]) -> None:
             ) from error
 
 
-def hold_register(given: Given, path: Path, receipts: Mapping[str, Seen], *, unregistered: bool) -> str:
+def hold_register(given: Given, path: Path, receipts: Sequence[Kept], *, unregistered: bool) -> str:
     """Hold the register against a record, its signatures, addenda and receipts, and they against it.
 
     `unregistered` lets by what was added and not registered yet.
@@ -130,7 +128,8 @@ def hold_register(given: Given, path: Path, receipts: Mapping[str, Seen], *, unr
         RejectionError: the chain is broken, an entry is missing or another, or the register says otherwise.
     """
     entries = read_register(path)
-    hold_seen(path, entries, {**given.seen, **receipts})
+    hold_seen(path, entries, given.seen)
+    hold_receipts(path, entries, receipts)
     history = histories(entries).get(given.record_id)
     event = "issued" if given.manifest["kind"] == PROTOCOL else "finished"
     closed = _entries_of(history, event) if history else []
@@ -143,13 +142,27 @@ def hold_register(given: Given, path: Path, receipts: Mapping[str, Seen], *, unr
     if any(entry.data["digest"] != given.digest for entry in closed):
         raise RejectionError(f"{path.name} holds another digest of {given.record_id}", RESTORE)
     if event == "finished":
-        _hold_run(given, history, path)
+        hold_run(given.manifest, entries, path.name)
     _hold_signed(given, history, path, unregistered=unregistered)
-    _hold_addenda(given, history, path, unregistered=unregistered)
+    if given.pages is not None:
+        _hold_addenda(given, history, path, unregistered=unregistered)
     _hold_pages(given, [*closed, *_entries_of(history, "re-rendered")], path, unregistered=unregistered)
     number = history.first.get("attempt")
     which = f", run {number} of this protocol on this target" if number else ""
     return f"{path.name} is whole, with {len(entries)} entries, and holds {given.record_id}{which}"
+
+
+def hold_receipts(path: Path, entries: Sequence[RegisterEntry], receipts: Iterable[Kept]) -> None:
+    """Hold receipts of an archive to the entries of the register that they are.
+
+    Raises:
+        RejectionError: the register was cut, or holds no such receipt.
+    """
+    for one in receipts:
+        hold_seen(path, entries, {one.name: one.seen})
+        entry = entries[one.seen.number - 1] if one.seen.number > 0 else None
+        if entry is None or (entry.event, entry.record, entry.data) != ("archived", one.record_id, one.told):
+            raise RejectionError(f"{path.name} does not hold the receipt {one.name}", RESTORE)
 
 
 def _entries_of(history: History, event: str) -> list[RegisterEntry]:
@@ -171,37 +184,15 @@ def _hold_pages(given: Given, told: Sequence[RegisterEntry], path: Path, *, unre
         raise RejectionError(f"{unknown[0]} is not in {path.name}", remedy)
 
 
-def _hold_run(given: Given, history: History, path: Path) -> None:
-    """Hold what the register tells of a run, how it started, what it concluded and how it finished, to its record."""
-    manifest, name = given.manifest, given.record_id
-    started = manifest["register"]["started"]["number"]
-    if (history.entries[0].event, history.entries[0].number) != ("started", started):
-        raise RejectionError(f"entry {started} of {path.name} is not the start of {name}", RESTORE)
-    told = {
-        "attempt": manifest["attempt"]["number"],
-        "kit_version": manifest["executed_with"]["kit_version"],
-        **{field: manifest[field] for field in Execution.model_fields},
-    }
-    if differ := [field for field, value in told.items() if history.first[field] != value]:
-        raise RejectionError(f"{path.name} tells another start of {name}: {', '.join(differ)}", RESTORE)
-    before = takewhile(lambda entry: entry.event != "finished", history.entries)
-    concluded = [entry.data for entry in before if entry.event == "concluded"]
-    index = manifest["files"].get(f"{EVIDENCE}/{INDEX}", {"sha256": sha256(b"")})
-    hashes = {"findings_sha256": manifest["findings_sha256"], "evidence_sha256": index["sha256"]}
-    if not concluded or any(concluded[-1][field] != value for field, value in hashes.items()):
-        raise RejectionError(f"{path.name} does not hold that {name} concluded on these findings", RESTORE)
-    for entry in _entries_of(history, "finished"):
-        if entry.data["verdict"] != manifest["verdict"]:
-            raise RejectionError(f"{path.name} says that {name} finished with {entry.data['verdict']}", RESTORE)
-
-
 def _hold_signed(given: Given, history: History, path: Path, *, unregistered: bool) -> None:
     registered = _entries_of(history, "signed")
     stated = {one.role: one for one in given.statements}
     for entry in registered:
         role = entry.data["role"]
         if role not in stated:
-            raise RejectionError(f"{path.name} holds a signature of the {role}, and {SIGNED} does not", RESTORE)
+            lone = given.pages is None
+            holder, remedy = ("this PDF", f"name {SIGNED} of the record") if lone else (SIGNED, RESTORE)
+            raise RejectionError(f"{path.name} holds a signature of the {role}, and {holder} does not", remedy)
         for field in ("name", "subject", "meaning", "time"):
             if entry.data[field] != getattr(stated[role], field):
                 raise RejectionError(f"{path.name} says another {field} of the {role} than {SIGNED}", RESTORE)

@@ -10,6 +10,7 @@ from kit.catalogue import protocol
 from kit.errors import KitError
 from kit.findings import Verdict
 from kit.parameters import RunParameters
+from kit.record.folders import records_in
 from kit.record.manifest import FINDINGS, MANIFEST, read_manifest
 from kit.snapshot import Snapshot
 
@@ -47,8 +48,7 @@ def latest_record(outputs: Path, protocol_id: str, parameters: RunParameters) ->
 
 
 def _records(outputs: Path, protocol_id: str, parameters: RunParameters) -> Iterator[Earlier]:
-    for path in sorted(outputs.glob(f"*/{MANIFEST}")):
-        folder = path.parent
+    for folder in records_in(outputs):
         try:
             manifest = read_manifest(folder)
             if not _same_target(manifest, protocol_id, parameters):
@@ -58,7 +58,11 @@ def _records(outputs: Path, protocol_id: str, parameters: RunParameters) -> Iter
                 continue
             told = json.loads(findings)["findings"]
             yield Earlier(
-                manifest["record_id"], sha256_file(path), manifest["finished"], manifest["verdict"], tuple(told)
+                manifest["record_id"],
+                sha256_file(folder / MANIFEST),
+                manifest["finished"],
+                manifest["verdict"],
+                tuple(told),
             )
         except (KitError, OSError, ValueError, KeyError, TypeError):
             continue

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kit.errors import RecordError
-from kit.record.manifest import files_in
+from kit.record.manifest import MANIFEST, files_in
 
 _ASIDE = ".replaced-"
 _SEALING, _SIGNING = ".sealing-", ".signing-"
@@ -100,6 +100,23 @@ def is_held(folder: Path) -> bool:
     except OSError:
         return False
     return False
+
+
+def records_in(outputs: Path) -> list[Path]:
+    """Return the folders of the records in an outputs folder, sorted; what is being written is none yet."""
+    found = (path.parent for path in sorted(outputs.glob(f"*/{MANIFEST}")))
+    return [folder for folder in found if not folder.name.startswith(".")]
+
+
+def write_whole(file: Path, content: bytes) -> None:
+    """Write a file that is whole or absent at any instant, and on the disk afterwards."""
+    aside = file.with_name(f".{file.name}")
+    with aside.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    aside.rename(file)
+    sync_folder(file.parent)
 
 
 def sync(folder: Path) -> None:

@@ -1,15 +1,19 @@
 """What the register tells of runs: which attempt one was, what became of the others, and which never ended."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
-from kit.canonical import Json, sha256_file
-from kit.errors import KitError, ParameterError, RecordError
+from kit.canonical import Json, sha256, sha256_file
+from kit.errors import KitError, ParameterError, RecordError, RejectionError
+from kit.evidence import INDEX
 from kit.parameters import RunParameters
-from kit.record.folders import is_held, restore
-from kit.record.manifest import MANIFEST, PROTOCOL, RUNS, read_manifest, rendered_in
-from kit.record.register import Register, RegisterEntry, Seen
+from kit.record.folders import is_held, records_in, restore
+from kit.record.manifest import EVIDENCE, MANIFEST, PROTOCOL, RESTORE, RUNS, read_manifest, rendered_in
+from kit.record.register import Register, RegisterEntry, Seen, hold_seen
+from kit.sections import Execution
 
 _STATES = ("issued", "started", "concluded", "finished", "failed", "aborted")
 
@@ -95,19 +99,41 @@ def start(register: Register, outputs: Path, run_id: str, of: Mapping[str, Json]
 
     Raises:
         ParameterError: it is a repeat, and states no reason; nothing is registered.
-        RecordError: the register can't be written.
+        RecordError: the register can't be written, or lacks what the records beside it saw.
     """
     settle(register, outputs)
-    earlier = [one for one in histories(register.entries).values() if one.first.get("target") == of["target"]]
+    _hold_beside(register, outputs)
+    earlier = _earlier(register.entries, of["target"])
     number = len(earlier) + 1
     if earlier and not of["reason"] and not of["target"]["demonstration"]:
         raise ParameterError(
             f"this is run {number} of {of['target']['protocol']} on this target, and it states no reason: "
-            f"the one before is {earlier[-1].record_id}, {earlier[-1].verdict or earlier[-1].state}",
+            f"the one before is {earlier[-1]['record_id']}, {earlier[-1]['verdict'] or earlier[-1]['state']}",
             "say why it is repeated: --set 'execution.reason=...', or in the parameters file",
         )
     entry = register.append("started", run_id, {**of, "attempt": number})
-    return {"register": entry.seen.to_json(), "attempt": {"number": number, "earlier": [_told(one) for one in earlier]}}
+    return {"register": entry.seen.to_json(), "attempt": {"number": number, "earlier": earlier}}
+
+
+def _hold_beside(register: Register, outputs: Path) -> None:
+    """Hold the register to what the records beside it saw of it: a run in a register that was cut would be the first.
+
+    Raises:
+        RecordError: an entry that a record saw is missing, or is another.
+    """
+    seen = {}
+    for folder in records_in(outputs):
+        with suppress(KitError, KeyError, TypeError):
+            seen[folder.name] = Seen(**read_manifest(folder)["register"]["head"])
+    try:
+        hold_seen(register.path, register.entries, seen)
+    except RejectionError as error:
+        raise RecordError(f"the register is not whole: {error.message}", error.remedy) from error
+
+
+def _earlier(entries: Sequence[RegisterEntry], target: Json) -> list[dict[str, Json]]:
+    """Return what became of each run on a target, as far as the entries tell."""
+    return [_told(one) for one in histories(entries).values() if one.first.get("target") == target]
 
 
 def _told(one: History) -> dict[str, Json]:
@@ -131,9 +157,9 @@ def settle(register: Register, outputs: Path) -> None:
     """
     restore(outputs)
     known = histories(register.entries)
-    for path in sorted(outputs.glob(f"*/{MANIFEST}")):
-        if path.parent.name not in known and (issued := _issued(register, path.parent)):
-            register.append("issued", path.parent.name, issued | {"found": True})
+    for folder in records_in(outputs):
+        if folder.name not in known and (issued := _issued(register, folder)):
+            register.append("issued", folder.name, issued | {"found": True})
     for one in known.values():
         if one.state == "finished" or one.last("started") is None:
             continue
@@ -183,3 +209,45 @@ def require_started(register: Register, run_id: str, number: int, sha256: str) -
             f"{register.path} does not hold the start of {run_id}",
             "restore the register from its back-up: what was not registered can't be sealed",
         )
+
+
+def hold_run(manifest: Mapping[str, Json], entries: Sequence[RegisterEntry], name: str) -> None:
+    """Hold what a manifest says of its run to what was registered as it started, concluded and finished.
+
+    A notebook can be edited before it is sealed; what it was registered with can't. `name` is that of the register.
+
+    Raises:
+        RejectionError: they differ; says in what.
+    """
+    record_id, seen = manifest["record_id"], manifest["register"]["started"]["number"]
+    history = histories(entries)[record_id]
+    first = history.entries[0]
+    if (first.event, first.number) != ("started", seen):
+        raise RejectionError(f"entry {seen} of {name} is not the start of {record_id}", RESTORE)
+    approval = manifest["approval"]
+    told = {
+        "attempt": manifest["attempt"]["number"],
+        "kit_version": manifest["executed_with"]["kit_version"],
+        "approval": approval["sha256"] if approval else None,
+        **{field: manifest[field] for field in ("started", "demonstration", "catalogue_sha256", "parameters_sha256")},
+        **{field: manifest[field] for field in Execution.model_fields},
+    }
+    if differ := [field for field, value in told.items() if first.data.get(field) != value]:
+        raise RejectionError(f"{name} tells another start of {record_id}: {', '.join(differ)}", RESTORE)
+    if _earlier(entries[: seen - 1], first.data["target"]) != manifest["attempt"]["earlier"]:
+        raise RejectionError(f"{name} tells otherwise of the runs before {record_id}", RESTORE)
+    _hold_conclusion(manifest, history, name)
+    for entry in history.entries:
+        if entry.event == "finished" and entry.data["verdict"] != manifest["verdict"]:
+            raise RejectionError(f"{name} says that {record_id} finished with {entry.data['verdict']}", RESTORE)
+
+
+def _hold_conclusion(manifest: Mapping[str, Json], history: History, name: str) -> None:
+    before = takewhile(lambda entry: entry.event != "finished", history.entries)
+    concluded = [entry.data for entry in before if entry.event == "concluded"]
+    index = manifest["files"].get(f"{EVIDENCE}/{INDEX}", {"sha256": sha256(b"")})
+    told = {"evidence_sha256": index["sha256"]}
+    told |= {field: manifest[field] for field in ("findings_sha256", "finished", "caller")}
+    if not concluded or (differ := [field for field, value in told.items() if concluded[-1].get(field) != value]):
+        what = f" ({', '.join(differ)})" if concluded else ""
+        raise RejectionError(f"{name} does not hold that {manifest['record_id']} concluded so{what}", RESTORE)

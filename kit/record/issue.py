@@ -112,7 +112,12 @@ def _shown(of: Protocol, notebook: Mapping[str, Any], told: Mapping[str, Json]) 
             shown.append(_cell(Display("run", run)))
         elif "run.traceability()" in text:
             shown.append(
-                _cell(Display("traceability", results.traceability(steps, told["parameters"]["requirements"])))
+                _cell(
+                    Display(
+                        "traceability",
+                        results.traceability(steps, told["parameters"]["requirements"]) | {"planned": True},
+                    )
+                )
             )
     limits = [(name, getattr(of, name)) for name in ("scope", "exclusions", "limitations")]
     lists = "".join(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from kit.canonical import canonical
+from kit.canonical import Json, canonical
 from kit.errors import EvidenceError, RecordError, RejectionError
 from kit.record.register import Seen
 
@@ -15,12 +15,16 @@ RECEIPTS = "receipts"
 
 @dataclass(frozen=True)
 class Kept:
-    """A receipt as its file keeps it: the record, what S3 held of each file, and the entry of the register."""
+    """A receipt as its file keeps it: the record, what S3 held of each file, and the entry of the register.
+
+    `told` is the receipt as that entry holds it.
+    """
 
     name: str
     record_id: str
     files: Mapping[str, str]
     seen: Seen
+    told: Mapping[str, Json]
 
 
 def read_receipt(path: Path) -> Kept:
@@ -35,7 +39,8 @@ def read_receipt(path: Path) -> Kept:
         whole = canonical(told) == content
         place = f"{told['destination'].removeprefix('s3://').partition('/')[2]}"
         files = {str(file["key"]).removeprefix(place): str(file["sha256"]) for file in told["files"]}
-        kept = Kept(path.name, str(told["record_id"]), files, Seen(**told["register"]))
+        record_id, seen = str(told.pop("record_id")), Seen(**told.pop("register"))
+        kept = Kept(path.name, record_id, files, seen, told)
     except OSError as error:
         raise RecordError(
             f"{path} can't be read: {error.strerror}", "name the receipt of an archived record"

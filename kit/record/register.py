@@ -99,8 +99,7 @@ def locked_register(outputs: Path) -> Iterator[Register]:
     What a killed process wrote of a line is removed: nothing rests on a line that was not written to its end.
 
     Raises:
-        RejectionError: the register is not whole.
-        RecordError: it can't be opened, or not locked.
+        RecordError: it is not whole, or can't be opened, or not locked.
     """
     # a system without it can read and verify a register all the same
     import fcntl  # noqa: PLC0415
@@ -120,7 +119,11 @@ def locked_register(outputs: Path) -> Iterator[Register]:
                 sync_folder(outputs)
         except OSError as error:
             raise _unwritable(path, error) from error
-        yield Register(path, handle, _entries(path, whole), len(whole))
+        try:
+            entries = _entries(path, whole)
+        except RejectionError as error:
+            raise RecordError(f"the register is not whole: {error.message}", error.remedy) from error
+        yield Register(path, handle, entries, len(whole))
     finally:
         os.close(handle)
 

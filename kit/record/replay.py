@@ -29,8 +29,8 @@ class Replayed:
 def replay(folder: Path, manifest: Mapping[str, Json]) -> Replayed:
     """Collect and judge again on the recorded responses and ledgers, and hold the findings against the sealed ones.
 
-    The process that judges has no socket, no credentials, and of the record only its parameters and evidence. Findings
-    must be equal byte for byte in canonical form.
+    The process that judges reaches no network, has no credentials, and of the record only its parameters and evidence.
+    Findings must be equal byte for byte in canonical form, and whoever collected the same.
 
     Raises:
         RejectionError: they differ (says where, and by which versions of the kit); the evidence lacks what is asked, or
@@ -47,6 +47,8 @@ def replay(folder: Path, manifest: Mapping[str, Json]) -> Replayed:
         more = f"; and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
         raise RejectionError(f"{FINDINGS} does not follow from the evidence{by}: {'; '.join(lines[:_SHOWN])}{more}",
                              _JUDGE_YOURSELF)  # fmt: skip
+    if told["caller"] != manifest["caller"]:
+        raise RejectionError(f"the evidence says that another collected than the record does{by}", _JUDGE_YOURSELF)
     return Replayed(len(sealed), version)
 
 

@@ -3,18 +3,18 @@
 import contextlib
 import shlex
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kit import __version__
 from kit.canonical import Json, canonical, sha256, sha256_file
-from kit.errors import EvidenceError, KitError, RecordError
+from kit.errors import EvidenceError, KitError, RecordError, RejectionError
 from kit.evidence import INDEX, index_sha256, read_body, read_index
 from kit.findings import Verdict
 from kit.record.executed import EXECUTION, PARAMETERS, Executed, read_executed, run_id_of
 from kit.record.folders import sync, sync_folder, temporary_folder
-from kit.record.history import histories, require_started, settle
+from kit.record.history import histories, hold_run, require_started, settle
 from kit.record.junit import junit_xml
 from kit.record.manifest import (
     APPROVAL,
@@ -30,10 +30,11 @@ from kit.record.manifest import (
     file_table,
     files_in,
     is_plain_name,
+    read_manifest,
     rendered_in,
     sums_text,
 )
-from kit.record.register import Seen, locked_register
+from kit.record.register import REGISTER, RegisterEntry, Seen, locked_register
 
 Render = Callable[[Path, Executed, str], list[KitError]]
 """Writes `record.html` and `record.pdf` into a folder, given the notebook and the record digest; returns what it could
@@ -75,10 +76,11 @@ def seal(notebook: Path, outputs: Path, render: Render) -> Sealed:
                 raise RecordError(f"the record {folder} exists already", remedy)
             with locked_register(_outputs_of(working)) as register:
                 require_started(register, executed.run_id, **executed.run["register"])
-                head = register.head
+                head, entries = register.head, register.entries
             _take_evidence(working / EVIDENCE, temporary / EVIDENCE, executed)
             _take_approval(working / APPROVAL, temporary / APPROVAL, executed)
             digest = _write_inputs(temporary, executed, head)
+            _hold_registered(temporary, entries)
             warnings = render(temporary, executed, digest)
             told = {"verdict": executed.verdict.value, "digest": digest}
             close(temporary, folder, _outputs_of(working), "finished", told)
@@ -179,6 +181,8 @@ def _take_approval(source: Path, target: Path, executed: Executed) -> None:
     approval = executed.run["approval"]
     if approval is None:
         return
+    if not source.is_file():
+        raise RecordError(f"the approved protocol that the run cites is not in {source}", "run the notebook again")
     shutil.copyfile(source, target)
     if sha256_file(target) != approval["sha256"]:
         raise RecordError(f"{source} is not the approved protocol that the run cites", "run the notebook again")
@@ -197,6 +201,21 @@ def _write_inputs(folder: Path, executed: Executed, head: Seen) -> str:
     manifest = canonical(_manifest(executed, head, file_table(folder, files_in(folder))))
     (folder / MANIFEST).write_bytes(manifest)
     return sha256(manifest)
+
+
+def _hold_registered(folder: Path, entries: Sequence[RegisterEntry]) -> None:
+    """Hold what the notebook shows of its run to what the run registered of itself.
+
+    Raises:
+        RecordError: it shows something else.
+    """
+    try:
+        hold_run(read_manifest(folder), entries, REGISTER)
+    except RejectionError as error:
+        raise RecordError(
+            f"the notebook shows another run than was registered: {error.message}",
+            "run the whole notebook again, from the top, and don't edit its outputs",
+        ) from error
 
 
 def findings_document(executed: Executed) -> dict[str, Json]:

@@ -7,17 +7,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from kit.canonical import sha256_file
-from kit.errors import RecordError, SigningError
+from kit.errors import RecordError
 from kit.evidence import timestamp, utc_now
 from kit.record.addenda import deviations_of
 from kit.record.folders import held, sync_folder
-from kit.record.manifest import MANIFEST, PDF, SIGNED, read_manifest
+from kit.record.history import settle
+from kit.record.manifest import MANIFEST, PDF, PROTOCOL, SIGNED, read_manifest
 from kit.record.register import REGISTER, Register, Seen, locked_register
 from kit.record.signatures.keys import SigningKey, hold_certificate
 from kit.record.signatures.pades import append_signature
 from kit.record.signatures.statement import Role, Statement, hold_rules
 from kit.record.signatures.validate import read_signatures
 from kit.record.verify import Asked, verify
+from kit.redaction import refuse_secrets
 
 _NOT_SEEN = Seen(0, "")
 
@@ -52,17 +54,22 @@ def sign(
         SigningError: a rule forbids it, the certificate is not valid now, or the key can't be used.
         RecordError: another process signs it, it has no PDF, or the signed file or the register can't be written.
     """
-    if not meaning.strip():
-        raise SigningError("the signature states no meaning", 'say what it means: --meaning "I have reviewed ..."')
+    refuse_secrets({"meaning": meaning, "reason": reason})
     now, record = utc_now(), record.resolve()
     hold_certificate(key, now)
     with held(record):
+        with _register_of(record) as register:
+            if register:
+                # what an interrupted sealing left unregistered
+                settle(register, record.parent)
         for _ in verify(record, Asked(trust=trust, unregistered=True)):
             pass
         _register_what_is_there(record)
         statement, earlier, open_deviations = _statement(record, role, meaning, key, deviations, reason, now)
         hold_rules(statement, earlier, open_deviations)
         notes = _append(record, statement, key, timestamp_url, trust)
+    if not (record.parent / REGISTER).exists():
+        notes = [*notes, f"there is no register beside {record.name}: the signature is not registered"]
     return Signed(record / SIGNED, statement, tuple(notes))
 
 
@@ -74,7 +81,7 @@ def _statement(
     deviations: Sequence[str],
     reason: str,
     now: datetime,
-) -> tuple[Statement, list[Statement], list[str]]:
+) -> tuple[Statement, list[Statement], list[str] | None]:
     manifest = read_manifest(record)
     seen = _NOT_SEEN
     with _register_of(record) as register:
@@ -99,7 +106,8 @@ def _statement(
         register_number=seen.number,
         register_head=seen.sha256,
     )
-    return statement, earlier, list(deviations_of(record, manifest))
+    open_deviations = None if manifest["kind"] == PROTOCOL else list(deviations_of(record, manifest))
+    return statement, earlier, open_deviations
 
 
 def _append(record: Path, statement: Statement, key: SigningKey, timestamp_url: str, trust: Path | None) -> list[str]:

@@ -89,6 +89,8 @@ def verify(record: Path, asked: Asked = Asked()) -> Iterator[Step]:
     """
     try:
         _hold_kind(record)
+        if asked.trust:
+            load_pem(asked.trust)
         with malformed_rejected(record.name), _opened(record.resolve(), asked) as opened:
             for number, step in enumerate(_STEPS, start=1):
                 text = step(opened)
@@ -101,6 +103,8 @@ def _hold_kind(record: Path) -> None:
     if not record.exists():
         raise RecordError(f"{record} is not there", _NAME)
     if not record.is_dir():
+        if not record.is_file():
+            raise RecordError(f"{record} is neither a folder nor a PDF", _NAME)
         with record.open("rb") as stream:
             if stream.read(5) != b"%PDF-":
                 raise RecordError(f"{record} is neither a folder nor a PDF", _NAME)
@@ -274,7 +278,8 @@ def _hold_prefix(pdf: Path, signed: Path) -> None:
 def _roles(opened: _Opened) -> str:
     if not opened.signatures:
         return _NotGiven("roles: nobody has signed")
-    hold_roles(opened.given, list(deviations_of(opened.folder, opened.manifest)))
+    protocol = opened.manifest["kind"] == PROTOCOL
+    hold_roles(opened.given, None if protocol else list(deviations_of(opened.folder, opened.manifest)))
     roles = ", ".join(one.statement.role for one in opened.signatures)
     return f"signed as {roles}, on this record; each role once, and the one who executed did not approve"
 
@@ -284,7 +289,7 @@ def _register(opened: _Opened) -> str:
     path = opened.asked.register or (beside if beside.exists() and not opened.lone else None)
     if path is None:
         return _NotGiven("the register: that this record was not redone, and what else was run, is not shown")
-    receipts = {one.name: one.seen for one in map(read_receipt, opened.asked.receipts)}
+    receipts = [read_receipt(one) for one in opened.asked.receipts]
     return hold_register(opened.given, path, receipts, unregistered=opened.asked.unregistered)
 
 
@@ -314,13 +319,15 @@ def _archived(opened: _Opened) -> str:
         kept = read_receipt(path)
         if kept.record_id != opened.manifest["record_id"] or kept.files.get(MANIFEST) != opened.digest:
             raise RejectionError(f"{path.name} is the receipt of another record", "name the receipt of this one")
+        for name in sorted({*opened.manifest["files"], MANIFEST, SUMS} - set(kept.files)):
+            raise RejectionError(f"{path.name} does not say that {name} was archived", "archive the record again")
         # the sums are another's whenever a file is: the file is to be named
         for name, digest in sorted(kept.files.items(), key=lambda item: item[0] == SUMS):
             found = _hashes_of(opened, name)
             # a lone PDF has no page and no sums to show
             if digest not in found and (found or not opened.lone):
                 raise RejectionError(f"{name} is not what {path.name} says was archived", RESTORE)
-    return f"{len(opened.asked.receipts)} receipts say that this record was archived as it is"
+    return f"archived as it is, as {', '.join(path.name for path in opened.asked.receipts)} says"
 
 
 def _hashes_of(opened: _Opened, name: str) -> list[str]:

@@ -20,7 +20,7 @@ from kit.present.displays import Display, cells, display_of, last, markup, outpu
 from kit.present.templating import compact, environment, stylesheet, template_text
 from kit.present.text import cut, plain, slug, visible
 from kit.present.words import VERDICTS
-from kit.record.signatures.stamp import BOXES, PAGE
+from kit.record.signatures.places import BOXES, PAGE
 from kit.render.bodies import readable
 from kit.render.context import EvidenceEntry, RecordContext
 from kit.render.guard import brief, stamp, verdict, warnings
@@ -248,7 +248,8 @@ def _boxes() -> str:
 
 def _running(page: _Page, record: RecordContext) -> str:
     name = record.record_id or (page.run or {}).get("run_id") or page.title
-    digest = f"Record digest {record.record_digest[:80]}" if record.sealed else "Unsealed: no record digest"
+    what = "Record" if record.executed else "Protocol"
+    digest = f"{what} digest {record.record_digest[:80]}" if record.sealed else "Unsealed: no record digest"
     return running(str(name), page.state, digest, record.page_size)
 
 

@@ -190,7 +190,7 @@ def to_asn1(certificate: x509.Certificate) -> asn1.Certificate:
 
 
 def store_of(certificates: Iterable[x509.Certificate]) -> SimpleCertificateStore:
-    """Return certificates as pyHanko takes those that go into a signature."""
+    """Return certificates as pyHanko takes those that go into a signature besides the signer's own."""
     store = SimpleCertificateStore()  # type: ignore[no-untyped-call]
     for certificate in certificates:
         store.register(to_asn1(certificate))

@@ -7,7 +7,7 @@ taken out as a whole.
 """
 
 import hashlib
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, TypeVar
 
 from asn1crypto import algos, cms, core, tsp  # type: ignore[import-untyped]
@@ -18,6 +18,9 @@ from pyhanko.sign.general import extract_certificate_info, extract_signer_info
 from pyhanko.sign.validation.generic_cms import get_signing_cert_attr, validate_sig_integrity
 
 from kit.record.signatures.keys import public_key, subject_of
+
+CLOCKS = timedelta(hours=1)
+"""How far the signer's clock may be from that of a timestamp service."""
 
 T = TypeVar("T", bound=x509.ExtensionType)
 

@@ -12,15 +12,16 @@ import shutil
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from os import fsync
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from asn1crypto import cms, tsp  # type: ignore[import-untyped]
+from asn1crypto import cms  # type: ignore[import-untyped]
 from asn1crypto import x509 as asn1
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from pyhanko.pdf_utils.font.api import FontSubsetCollection
 from pyhanko.pdf_utils.generic import ArrayObject, ByteStringObject, DictionaryObject, pdf_name
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
@@ -44,14 +45,13 @@ from kit.canonical import canonical
 from kit.errors import EvidenceError, SigningError
 from kit.record.manifest import RESTORE
 from kit.record.signatures.keys import SigningKey, load_pem, one_line, to_asn1
-from kit.record.signatures.stamp import BOXES, TITLES, appearance, dictionary
+from kit.record.signatures.message import CLOCKS, Token
+from kit.record.signatures.places import BOXES, TITLES
+from kit.record.signatures.stamp import appearance, dictionary
 from kit.record.signatures.statement import Role, Statement
 
 STATEMENT = "/TrailkitStatement"
 """The entry of a signature's field that holds its statement, as canonical JSON (RFC 8785) in a byte string."""
-
-CLOCKS = timedelta(hours=1)
-"""How far the signer's clock may be from that of a timestamp service."""
 
 _TIMEOUT_S = 10
 _BLOCK = 1 << 20
@@ -292,21 +292,30 @@ class _Service(RequestsHTTPTimeStamper):
         super().__init__(url, timeout=_TIMEOUT_S)  # type: ignore[no-untyped-call]
         # an address may hold a password
         self.host = address.hostname
-        self._token: Any = None
+        self._told: Token | None = None
 
     async def async_timestamp(self, message_digest: bytes, md_algorithm: str) -> cms.ContentInfo:
         try:
-            self._token = await super().async_timestamp(message_digest, md_algorithm)
-            holds = self._is_for(message_digest, md_algorithm)
+            token = await super().async_timestamp(message_digest, md_algorithm)
+            self._told = Token(token.dump())
         except TimestampRequestError as error:
             # what the client says of a connection may hold the address
             cause = f" ({type(error.__cause__).__name__})" if error.__cause__ else ""
             raise TimestampRequestError(f"{error.args[0]}{cause}") from error
         except (ValueError, TypeError, KeyError, AttributeError, AssertionError, SignatureValidationError) as error:
             raise TimestampRequestError("it refused, or its answer is malformed") from error
-        if not holds:
-            raise TimestampRequestError("its token is not for what was sent, or not signed")
-        return self._token
+        try:
+            self.told.hold(message_digest)
+        except (ValueError, InvalidSignature, SignatureValidationError) as error:
+            raise TimestampRequestError("its token is not for what was sent, or not signed") from error
+        return token
+
+    @property
+    def told(self) -> Token:
+        """The last token, as verifying a record reads it."""
+        if self._told is None:
+            raise TimestampRequestError("it was not asked")
+        return self._told
 
     def hold_clock(self, time: datetime) -> None:
         """Hold the signer's clock to that of the service.
@@ -314,7 +323,7 @@ class _Service(RequestsHTTPTimeStamper):
         Raises:
             SigningError: they are an hour or more apart; verifying would reject the signature.
         """
-        told = self._info()["gen_time"].native
+        told = self.told.time
         if abs(told - time) >= CLOCKS:
             raise SigningError(
                 f"this machine's clock says {time:%Y-%m-%d %H:%M:%S} UTC, and the timestamp service's "
@@ -324,28 +333,8 @@ class _Service(RequestsHTTPTimeStamper):
 
     def certificates(self) -> tuple[asn1.Certificate, list[asn1.Certificate]]:
         """Return the certificate that signed the last token, and all that came with it."""
-        signed = self._signed()
-        sent = [one.chosen for one in signed["certificates"] if one.name == "certificate"]
-        named = signed["signer_infos"][0]["sid"].chosen
-        (leaf,) = [
-            one for one in sent if (one.issuer, one.serial_number) == (named["issuer"], named["serial_number"].native)
-        ]
-        return leaf, sent
-
-    def _is_for(self, digest: bytes, algorithm: str) -> bool:
-        (signer,) = self._signed()["signer_infos"]
-        imprint = self._info()["message_imprint"]
-        if (imprint["hash_algorithm"]["algorithm"].native, imprint["hashed_message"].native) != (algorithm, digest):
-            return False
-        content = self._signed()["encap_content_info"]["content"].contents
-        signed = hashlib.new(signer["digest_algorithm"]["algorithm"].native, content).digest()
-        return validate_sig_integrity(signer, self.certificates()[0], "tst_info", signed) == (True, True)
-
-    def _signed(self) -> cms.SignedData:
-        return self._token["content"]
-
-    def _info(self) -> tsp.TSTInfo:
-        return self._signed()["encap_content_info"]["content"].parsed
+        sent = self.told.message.certificates
+        return sent.signer_cert, [sent.signer_cert, *sent.other_certs]
 
 
 @dataclass(frozen=True)

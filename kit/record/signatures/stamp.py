@@ -29,20 +29,8 @@ from pyhanko.pdf_utils.writer import BasePdfFileWriter
 
 from kit.errors import SigningError
 from kit.present.text import code_point, plain
-from kit.record.signatures.statement import Role, Statement
-
-PAGE = (595.28, 841.89)
-"""Width and height of the page, A4, in points (1/72 inch)."""
-
-BOXES: Mapping[Role, tuple[int, int, int, int]] = {
-    "executor": (51, 570, 544, 720),
-    "reviewer": (51, 410, 544, 560),
-    "approver": (51, 250, 544, 400),
-}
-"""Where each role signs on the last page: left, bottom, right and top, in points from the page's lower left corner."""
-
-TITLES: Mapping[Role, str] = {"executor": "Executed by", "reviewer": "Reviewed by", "approver": "Approved by"}
-"""What stands before the printed name."""
+from kit.record.signatures.places import BOXES, TITLES
+from kit.record.signatures.statement import Statement
 
 CUT = "…, whole text in the signature"
 """The end of a text for which the block has no room."""
@@ -75,9 +63,10 @@ def rows(statement: Statement) -> list[tuple[str, str]]:
     if statement.role == "approver":
         executed_by = ", ".join(filter(None, (statement.executed_by, statement.caller)))
         printed.append(("Executed by", executed_by))
+    if statement.verdict:
+        printed.append(("Verdict", statement.verdict))
     if statement.deviations or statement.reason:
         printed += [
-            ("Verdict", statement.verdict),
             ("Deviations", ", ".join(statement.deviations)),
             ("Reason", statement.reason),
         ]

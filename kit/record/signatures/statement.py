@@ -3,8 +3,6 @@
 The statement is kept as canonical JSON within the signed bytes, and printed in the visible block.
 """
 
-import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Literal, Self, get_args
@@ -12,6 +10,7 @@ from typing import Literal, Self, get_args
 from kit.canonical import Json
 from kit.errors import RejectionError, SigningError
 from kit.record.manifest import RESTORE
+from kit.record.signatures.persons import Person, same
 
 Role = Literal["executor", "reviewer", "approver"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -67,39 +66,58 @@ class Statement:
         return cls(**{**value, "deviations": tuple(deviations)})
 
 
-def hold_rules(statement: Statement, earlier: Sequence[Statement], open_deviations: Sequence[str]) -> None:
+def hold_rules(statement: Statement, earlier: Sequence[Statement], open_deviations: Sequence[str] | None) -> None:
     """Hold a statement, and those on the record before it, to the rules.
 
     A role signs once. The one who executed can't approve: judged on the certificate's subject, on the typed name, and
-    on the STS identity. What did not pass is approved only by naming every deviation, and a reason.
+    on the STS identity. What did not pass is approved only by naming every deviation, and a reason. `open_deviations`
+    is None for a protocol, which nobody has executed.
 
     Raises:
         SigningError: a rule is broken; says which, and on what it was judged.
     """
+    if not _says_something(statement.meaning):
+        raise SigningError("the signature states no meaning", 'say what it means: --meaning "I have reviewed ..."')
+    if open_deviations is None and statement.role == "executor":
+        raise SigningError(
+            f"{statement.record_id} is a protocol, and nobody has executed it", "sign it as reviewer or approver"
+        )
     for other in earlier:
         if other.role == statement.role:
             raise SigningError(
                 f"the {other.role} has signed already: {other.name}, {other.time}",
                 "a role signs once; what is wrong in a signed record is handled as a deviation",
             )
-        if {other.role, statement.role} == {"executor", "approver"} and other.subject == statement.subject:
+        if {other.role, statement.role} == {"executor", "approver"} and (
+            by := same(_signer(statement), _signer(other))
+        ):
             raise SigningError(
-                f"the certificate {statement.subject} signed as {other.role}, and can't sign as {statement.role}",
+                f"{other.name} signed as {other.role}, and can't sign as {statement.role}: judged on {by}",
                 "have another person sign: the one who executed can't approve",
             )
-    if statement.role != "approver":
-        return
-    if by := _executed_by(statement):
-        raise SigningError(
-            f"{statement.name} ({statement.subject}) executed the run, and can't approve it: judged on {by}",
-            "have another person sign: the one who executed can't approve",
-        )
-    if statement.verdict not in ("", "PASS"):
-        _hold_deviations(statement, open_deviations)
+    if statement.role == "approver":
+        executor = Person(name=statement.executed_by, caller=statement.caller)
+        if by := same(_signer(statement), executor):
+            raise SigningError(
+                f"{statement.name} ({statement.subject}) executed the run, and can't approve it: judged on {by}",
+                "have another person sign: the one who executed can't approve",
+            )
+    _hold_deviations(statement, open_deviations or ())
+
+
+def _signer(statement: Statement) -> Person:
+    return Person(statement.name, statement.subject, statement.signer_caller)
 
 
 def _hold_deviations(statement: Statement, open_deviations: Sequence[str]) -> None:
-    """Require that an approval of what did not pass names every deviation, and no other, and gives a reason."""
+    """Require that an approval of what did not pass names every deviation and a reason; and that nothing else does."""
+    if statement.role != "approver" or statement.verdict in ("", "PASS"):
+        if statement.deviations or statement.reason:
+            raise SigningError(
+                "there is nothing here that a deviation or a reason could be given for",
+                "leave out --deviation and --reason: they belong to the approval of what did not pass",
+            )
+        return
     if left := [name for name in open_deviations if name not in statement.deviations]:
         raise SigningError(
             f"the record's verdict is {statement.verdict}, and the approval does not name {', '.join(left)}",
@@ -109,34 +127,13 @@ def _hold_deviations(statement: Statement, open_deviations: Sequence[str]) -> No
         raise SigningError(
             f"the record has no deviation {', '.join(unknown)}", f"name {', '.join(open_deviations) or 'none'}"
         )
-    if not statement.reason.strip():
+    if len(set(statement.deviations)) != len(statement.deviations):
+        raise SigningError("the approval names a deviation twice", f"name each once: {', '.join(open_deviations)}")
+    if not _says_something(statement.reason):
         raise SigningError(
             f"the record's verdict is {statement.verdict}, and the approval gives no reason", "give --reason"
         )
 
 
-def _executed_by(statement: Statement) -> str:
-    """Return on what the signer is known as the one who executed; empty where he is not."""
-    signer = _words(statement.name)
-    if signer and signer == _words(statement.executed_by):
-        return f"the typed name, {statement.executed_by}"
-    if statement.signer_caller and _principal(statement.signer_caller) == _principal(statement.caller):
-        return f"the STS identity, {statement.caller}"
-    # a role session is named for its user by most identity providers: by name, account or mail address
-    session = statement.caller.rpartition("/")[2].partition("@")[0]
-    if len(_words(session)) > 1 and _words(session) == signer:
-        return f"the STS identity, {statement.caller}"
-    mails = re.findall(r"[^\s,=+<>]+@[^\s,=+<>]+", statement.subject)
-    if statement.caller.rpartition("/")[2].casefold() in {mail.casefold() for mail in mails}:
-        return f"the STS identity, {statement.caller}"
-    return ""
-
-
-def _words(text: str) -> frozenset[str]:
-    """Return the words of a name, without order, case, accents, digits or punctuation."""
-    plain = "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))
-    return frozenset(re.findall(r"[^\W\d_]+", plain.casefold()))
-
-
-def _principal(arn: str) -> str:
-    return arn.casefold()
+def _says_something(text: str) -> bool:
+    return any(char.isalnum() for char in text)

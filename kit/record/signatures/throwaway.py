@@ -39,6 +39,6 @@ def throwaway_key(role: Role) -> SigningKey:
         signing_cert=to_asn1(certificate),
         signing_key=asn1_keys.PrivateKeyInfo.load(der),
         signature_mechanism=mechanism_of(certificate),
-        cert_registry=store_of([certificate]),
+        cert_registry=store_of([]),
     )
     return SigningKey(signer)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, Never, Self
@@ -27,14 +27,11 @@ from kit.record.manifest import RESTORE
 from kit.record.pdf_structure import Document
 from kit.record.pdf_syntax import HexString
 from kit.record.signatures.keys import name_of, one_line, subject_of
-from kit.record.signatures.message import Message, Token, der_size
+from kit.record.signatures.message import CLOCKS, Message, Token, der_size
+from kit.record.signatures.places import BOXES
 from kit.record.signatures.revisions import Addition, additions
-from kit.record.signatures.stamp import BOXES
 from kit.record.signatures.statement import ROLES, Statement
 from kit.record.signatures.trust import Trust, UnknownIssuer
-
-CLOCKS = timedelta(hours=1)
-"""How far the signer's clock may be from that of a timestamp authority."""
 
 Clock = Literal["timestamp", "signer"]
 

@@ -88,7 +88,7 @@ class _KmsSigner(Signer):
         super().__init__(
             signing_cert=to_asn1(leaf),
             signature_mechanism=mechanism,
-            cert_registry=store_of([leaf, *issuers]),
+            cert_registry=store_of(issuers),
         )
         self._kms, self._key_id = kms, key_id
         self._bits = public_key(leaf).key_size

@@ -48,13 +48,13 @@ def _signer(path: Path, content: bytes, passphrase: str) -> SimpleSigner:
     if found.cert is None:
         raise SigningError(f"{path} holds no certificate for its key", _EXPORT)
     leaf = found.cert.certificate
-    chain = chain_of(leaf, [one.certificate for one in found.additional_certs])
+    _, *issuers = chain_of(leaf, [one.certificate for one in found.additional_certs])
     key = found.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     return SimpleSigner(
         signing_cert=to_asn1(leaf),
         signing_key=asn1_keys.PrivateKeyInfo.load(key),
         signature_mechanism=mechanism_of(leaf),
-        cert_registry=store_of(chain),
+        cert_registry=store_of(issuers),
     )
 
 
