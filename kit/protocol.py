@@ -137,13 +137,20 @@ class Run:
         return {
             "target": target_of(self.protocol.id, self.parameters),
             "protocol": {"id": self.protocol.id, "version": self.protocol.version},
+            "approval": self._approval["sha256"] if self._approval else None,
+            **self._facts(),
+        }
+
+    def _facts(self) -> dict[str, Json]:
+        """Return what the register and the notebook say alike of the start of this run."""
+        told = self.parameters.to_json()
+        return {
             "kit_version": __version__,
             "catalogue_sha256": self.protocol.sha256,
             "started": self.started,
             "demonstration": self.demonstration,
-            "parameters_sha256": sha256(canonical(self.parameters.to_json())),
-            "approval": self._approval["sha256"] if self._approval else None,
-            **self.parameters.to_json()["execution"],
+            "parameters_sha256": sha256(canonical(told)),
+            **told["execution"],
         }
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
@@ -157,17 +164,12 @@ class Run:
             {
                 "run_id": self.id,
                 "protocol": results.protocol_data(self.protocol),
-                "kit_version": __version__,
                 "python": platform.python_version(),
                 "platform": platform.platform(),
                 "packages": {name: version(name) for name in _PACKAGES},
-                "started": self.started,
-                "demonstration": self.demonstration,
-                "parameters_sha256": sha256(canonical(told)),
-                "catalogue_sha256": self.protocol.sha256,
                 "approval": self._approval,
                 **self._registered,
-                **told["execution"],
+                **self._facts(),
                 **{name: value for name, value in told.items() if name != "execution"},
             },
         )

@@ -2,14 +2,12 @@
 
 import http.client
 import os
-import threading
 import time
 from base64 import b64encode
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from hashlib import sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from urllib.parse import urlsplit
 
@@ -17,6 +15,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from fixtures.loopback import AnyMethod, Loopback
 
 from kit.canonical import canonical
 from kit.errors import ArchiveError, KitError, RecordError, RejectionError
@@ -97,7 +96,7 @@ def keys(s3, place):
 # --- Something between us and S3
 
 
-class Between:
+class Between(Loopback):
     """Passes requests on to the sandbox; `instead` may answer a call in its place, `after` may change its answer."""
 
     def __init__(self, endpoint):
@@ -106,11 +105,7 @@ class Between:
         self.instead = self.nothing
         self.after = self.nothing
         self.slowly = 0.0
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self))
-        self._server.handle_error = lambda *_: None
-        self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
-        self._thread.start()
+        super().__init__(_Handler)
 
     def nothing(self, *_):
         return None
@@ -125,38 +120,22 @@ class Between:
     def operations(self):
         return [call.operation for call in self.asked]
 
-    def close(self):
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def __init__(self, between, *arguments):
-        self.between = between
-        super().__init__(*arguments)
-
-    def __getattr__(self, name):
-        if name.startswith("do_"):
-            return self._serve
-        raise AttributeError(name)
-
-    def _serve(self):
+class _Handler(AnyMethod):
+    def serve(self):
         body, wanted = b"", int(self.headers.get("Content-Length") or 0)
         while len(body) < wanted:
             block = self.rfile.read(min(wanted - len(body), 1 << 16))
             if not block:
                 return
             body += block
-            if self.between.slowly:
-                time.sleep(self.between.slowly)
+            if self.owner.slowly:
+                time.sleep(self.owner.slowly)
         path, _, query = self.path.partition("?")
         call = identify(self.command, path, query, {name.lower(): told for name, told in self.headers.items()}, body)
-        self.between.asked.append(call)
-        answer = self.between.instead(call) or self._behind(body)
-        answer = self.between.after(call, answer) or answer
+        self.owner.asked.append(call)
+        answer = self.owner.instead(call) or self._behind(body)
+        answer = self.owner.after(call, answer) or answer
         if answer.status == 0:
             self.close_connection = True
             return
@@ -171,7 +150,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(answer.body)
 
     def _behind(self, body):
-        connection = http.client.HTTPConnection(self.between.behind)
+        connection = http.client.HTTPConnection(self.owner.behind)
         try:
             sent = {name: told for name, told in self.headers.items() if name.lower() != "expect"}
             connection.request(self.command, self.path, body, sent)
@@ -179,9 +158,6 @@ class _Handler(BaseHTTPRequestHandler):
             return Answer(answer.status, dict(answer.getheaders()), answer.read())
         finally:
             connection.close()
-
-    def log_message(self, *_):
-        pass
 
 
 DROP = Answer(0, {}, b"")

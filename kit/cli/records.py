@@ -199,13 +199,11 @@ def deviation(
 ) -> None:
     """Add to a record how one of its deviations was handled; the record itself is never edited."""
     from kit.record.addenda import Handling, add
-    from kit.record.verify import Asked
-    from kit.record.verify import verify as steps
+    from kit.record.verify import Asked, hold_record
     from kit.render.addendum import render_addendum
 
     record = _record(record)
-    for _ in steps(record, Asked(unregistered=True)):
-        pass
+    hold_record(record, Asked(unregistered=True))
     addendum, warnings = add(record, deviation_id, Handling(cause, impact, action, decision, author), render_addendum)
     for warning in warnings:
         tell(warning)

@@ -17,7 +17,7 @@ from kit.evidence import timestamp, utc_now
 from kit.record import results
 from kit.record.folders import held, sync, sync_folder, temporary_folder
 from kit.record.manifest import ADDENDA, FINDINGS, MANIFEST, RECORD, RESTORE, SUMS, files_in, read_manifest, sums_text
-from kit.record.register import REGISTER, Seen, locked_register
+from kit.record.register import register_beside, seen_beside
 from kit.record.whole import hashes_of, hold_page, hold_sums
 from kit.redaction import refuse_secrets
 
@@ -32,6 +32,8 @@ _MEMBERS = {
     "schema", "number", "record_id", "record_digest", "demonstration", "deviation", "cause", "impact", "action",
     "decision", "author", "account", "time", "kit_version", "register",
 }  # fmt: skip
+
+_TEXTS = _MEMBERS - {"schema", "number", "demonstration", "deviation", "register"}
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def add(record: Path, deviation_id: str, handling: Handling, render: Render) -> 
                 "account": account,
                 "time": timestamp(utc_now()),
                 "kit_version": __version__,
-                "register": _head(record).to_json(),
+                "register": seen_beside(record).to_json(),
             }
             content = canonical(data)
             (written / DATA).write_bytes(content)
@@ -146,10 +148,21 @@ def read_addenda(record: Path) -> list[Addendum]:
     folder = record / ADDENDA
     if not folder.exists():
         return []
-    found = [_read(record, path, number) for number, path in enumerate(sorted(folder.iterdir(), key=_place), start=1)]
+    manifest = read_manifest(record)
+    of = _Of(manifest, sha256_file(record / MANIFEST), deviations_of(record, manifest))
+    found = [_read(path, number, of) for number, path in enumerate(sorted(folder.iterdir(), key=_place), start=1)]
     if not found:
         raise RejectionError(f"{ADDENDA} holds no addendum", RESTORE)
     return found
+
+
+@dataclass(frozen=True)
+class _Of:
+    """The record that addenda have to be of: its manifest, its digest, and its deviations by id."""
+
+    manifest: Mapping[str, Json]
+    digest: str
+    deviations: Mapping[str, Mapping[str, Json]]
 
 
 def _place(path: Path) -> tuple[int, str]:
@@ -157,7 +170,7 @@ def _place(path: Path) -> tuple[int, str]:
     return (int(number) if number.isdecimal() else 0, path.name)
 
 
-def _read(record: Path, path: Path, number: int) -> Addendum:
+def _read(path: Path, number: int, of: _Of) -> Addendum:
     name = f"{ADDENDA}/{path.name}"
     if not path.is_dir():
         raise RejectionError(f"{name} is no addendum", RESTORE)
@@ -174,12 +187,13 @@ def _read(record: Path, path: Path, number: int) -> Addendum:
     except RejectionError as error:
         raise RejectionError(f"{name}: {error.message}", error.remedy) from error
     data = _data(path / DATA, name)
-    known = deviations_of(record, manifest := read_manifest(record))
     told = (data["record_id"], data["record_digest"], data["demonstration"])
-    if told != (manifest["record_id"], sha256_file(record / MANIFEST), manifest["demonstration"]):
+    if told != (of.manifest["record_id"], of.digest, of.manifest["demonstration"]):
         raise RejectionError(f"{name} is of another record", RESTORE)
     deviation = data["deviation"]
-    if not isinstance(deviation, dict) or canonical(known.get(str(deviation.get("id")))) != canonical(deviation):
+    if not isinstance(deviation, dict) or canonical(of.deviations.get(str(deviation.get("id")))) != canonical(
+        deviation
+    ):
         raise RejectionError(f"{name} tells of another deviation than the record has", RESTORE)
     if data["number"] != number or path.name != f"{number:02d}-{deviation['id']}":
         raise RejectionError(f"{name} is not addendum {number}: one is missing, or was renamed", RESTORE)
@@ -191,11 +205,7 @@ def _data(path: Path, name: str) -> dict[str, Json]:
     try:
         data = json.loads(content)
         whole = isinstance(data, dict) and set(data) == _MEMBERS and canonical(data) == content
-        texts = (
-            [data[one] for one in _MEMBERS - {"schema", "number", "demonstration", "deviation", "register"}]
-            if whole
-            else []
-        )
+        texts = [data[one] for one in _TEXTS] if whole else []
     except (ValueError, RecursionError, EvidenceError):
         whole, texts = False, []
     if not whole or not all(isinstance(text, str) for text in texts) or set(data["register"]) != {"number", "sha256"}:
@@ -203,22 +213,13 @@ def _data(path: Path, name: str) -> dict[str, Json]:
     return dict(data)
 
 
-def _head(record: Path) -> Seen:
-    if not (record.parent / REGISTER).exists():
-        return Seen(0, "")
-    with locked_register(record.parent) as register:
-        return register.head
-
-
 def _register_what_is_there(record: Path) -> None:
     """Register each addendum that the register does not hold yet: an interruption may have come in between."""
-    if not (record.parent / REGISTER).exists():
-        return
-    addenda = read_addenda(record)
-    with locked_register(record.parent) as register:
-        mine = [entry for entry in register.entries if (entry.event, entry.record) == ("deviation", record.name)]
-        known = {entry.data["addendum"] for entry in mine}
-        for addendum in addenda:
+    with register_beside(record) as register:
+        if register is None:
+            return
+        known = register.known("deviation", record.name, "addendum")
+        for addendum in read_addenda(record):
             if addendum.name not in known:
                 register.append("deviation", record.name, addendum.to_json())
 

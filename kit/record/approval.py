@@ -13,7 +13,6 @@ from kit.parameters import RunParameters
 from kit.record.manifest import MANIFEST, PROTOCOL, parse_manifest
 from kit.record.pdf import attachments
 from kit.record.signatures.keys import load_pem
-from kit.record.signatures.revisions import hold_revisions
 from kit.record.signatures.statement import Statement, hold_rules
 from kit.record.signatures.validate import validate
 
@@ -60,7 +59,6 @@ def read_approval(path: Path, trust: Path | None = None) -> Approval:
         raise RecordError(f"{path} is no file", "name the signed PDF of a protocol: record.signed.pdf in its folder")
     try:
         manifest, digest = _carried(path)
-        hold_revisions(path)
         statements = [one.statement for one in validate(path, load_pem(trust) if trust else None).signatures]
     except RejectionError as error:
         raise RecordError(f"{path} is no approval to rely on: {error.message}", _ISSUE) from error

@@ -10,8 +10,8 @@ from kit.errors import RecordError
 from kit.record.archive import Receipt, archive
 from kit.record.folders import held, write_whole
 from kit.record.receipt import RECEIPTS
-from kit.record.register import REGISTER, locked_register
-from kit.record.verify import verify
+from kit.record.register import register_beside
+from kit.record.verify import hold_record
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,11 @@ def archive_record(record: Path, destination: str, retain_until: datetime, **opt
         RecordError: the receipt can't be written; the record is archived, and archiving it again writes the receipt.
     """
     with held(record):
-        for _ in verify(record):
-            pass
+        hold_record(record)
         receipt = archive(record, destination, retain_until, **options)
-    if not (record.parent / REGISTER).exists():
-        return Archived(receipt, None)
-    with locked_register(record.parent) as register:
+    with register_beside(record) as register:
+        if register is None:
+            return Archived(receipt, None)
         entry = register.append("archived", record.name, receipt.to_json())
     file = record.parent / RECEIPTS / f"{record.name}-{entry.number}.json"
     content = canonical({**receipt.to_json(), "record_id": record.name, "register": entry.seen.to_json()})

@@ -1,6 +1,6 @@
 """Verifies a whole register: its chain, and every record that lies beside it, each against the other."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +13,7 @@ from kit.record.history import History, histories
 from kit.record.manifest import RESTORE, read_manifest
 from kit.record.receipt import RECEIPTS, read_receipt
 from kit.record.register import RegisterEntry, read_register
-from kit.record.verify import Asked, verify
+from kit.record.verify import Asked, hold_record
 
 
 @dataclass(frozen=True)
@@ -45,17 +45,16 @@ def audit(path: Path) -> Audit:
             raise RejectionError(
                 f"{folder} is not in {path.name}", "it was not executed here: move it out, or restore the register"
             )
-        _hold(folder, path)
+        _hold(folder, path, entries)
     hold_receipts(path, entries, map(read_receipt, sorted((path.parent / RECEIPTS).glob("[!.]*.json"))))
     runs = [one for one in known.values() if one.last("started")]
     return Audit(len(entries), len(runs), tuple(_notes(entries, known, set(beside))))
 
 
-def _hold(folder: Path, register: Path) -> None:
+def _hold(folder: Path, register: Path, entries: Sequence[RegisterEntry]) -> None:
     """Verify a record beside the register, and that it lies under its own name."""
     try:
-        for _ in verify(folder, Asked(register=register)):
-            pass
+        hold_record(folder, Asked(register=register, entries=entries))
         if (name := read_manifest(folder)["record_id"]) != folder.name:
             raise RejectionError(f"it is the record {name}", RESTORE)
     except RejectionError as error:

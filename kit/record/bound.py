@@ -13,7 +13,7 @@ from kit.record.approval import hold_approved, read_approval
 from kit.record.history import History, histories, hold_run
 from kit.record.manifest import APPROVAL, FINDINGS, PROTOCOL, RESTORE, SIGNED
 from kit.record.receipt import Kept
-from kit.record.register import RegisterEntry, Seen, hold_seen, read_register
+from kit.record.register import RegisterEntry, Seen, hold_seen
 from kit.record.replay import parameters_of
 from kit.record.signatures.statement import Statement, hold_rules
 from kit.record.whole import prefix_hashes
@@ -119,15 +119,16 @@ def hold_roles(given: Given, open_deviations: Sequence[str] | None) -> None:
             ) from error
 
 
-def hold_register(given: Given, path: Path, receipts: Sequence[Kept], *, unregistered: bool) -> str:
-    """Hold the register against a record, its signatures, addenda and receipts, and they against it.
+def hold_register(
+    given: Given, path: Path, entries: Sequence[RegisterEntry], receipts: Sequence[Kept], *, unregistered: bool
+) -> str:
+    """Hold a register, read and its chain proven, against a record, its signatures, addenda and receipts.
 
     `unregistered` lets by what was added and not registered yet.
 
     Raises:
-        RejectionError: the chain is broken, an entry is missing or another, or the register says otherwise.
+        RejectionError: an entry is missing or another, or the register says otherwise.
     """
-    entries = read_register(path)
     hold_seen(path, entries, given.seen)
     hold_receipts(path, entries, receipts)
     history = histories(entries).get(given.record_id)

@@ -74,6 +74,10 @@ class Register:
         """The latest entry."""
         return self.entries[-1].seen if self.entries else Seen(0, _NOTHING)
 
+    def known(self, event: str, record: str, member: str) -> set[Json]:
+        """Return what the entries of an event of a record say in one member."""
+        return {one.data[member] for one in self.entries if (one.event, one.record) == (event, record)}
+
     def append(self, event: str, record: str, data: Mapping[str, Json]) -> RegisterEntry:
         """Append an entry, synced to the disk, and return it.
 
@@ -126,6 +130,30 @@ def locked_register(outputs: Path) -> Iterator[Register]:
         yield Register(path, handle, entries, len(whole))
     finally:
         os.close(handle)
+
+
+@contextmanager
+def register_beside(record: Path) -> Iterator[Register | None]:
+    """Open the register beside a record, as `locked_register` does; None where a copy of it lies without one.
+
+    Raises:
+        RecordError: it is not whole, or can't be opened, or not locked.
+    """
+    if not (record.parent / REGISTER).exists():
+        yield None
+        return
+    with locked_register(record.parent) as register:
+        yield register
+
+
+def seen_beside(record: Path) -> Seen:
+    """Return the latest entry of the register beside a record; number 0 and no hash where there is none.
+
+    Raises:
+        RecordError: it is not whole, or can't be opened, or not locked.
+    """
+    with register_beside(record) as register:
+        return register.head if register else Seen(0, "")
 
 
 def read_register(path: Path) -> list[RegisterEntry]:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 
 from kit.canonical import sha256_file
@@ -21,9 +20,9 @@ from kit.record.manifest import (
     rendered_in,
     sums_text,
 )
-from kit.record.register import REGISTER, locked_register
+from kit.record.register import register_beside
 from kit.record.seal import Render
-from kit.record.verify import Asked, verify
+from kit.record.verify import Asked, hold_record
 
 
 def rerender(record: Path, render: Render) -> list[str]:
@@ -36,15 +35,13 @@ def rerender(record: Path, render: Render) -> list[str]:
         RecordError: the record was rendered otherwise, by another version say, or it can't be written.
         RenderError: it can't be rendered.
     """
-    registered = (record.parent / REGISTER).exists()
-    if registered:
-        # an earlier one may have been interrupted while the record was put aside
-        with locked_register(record.parent):
+    with register_beside(record) as register:
+        if register:
+            # an earlier one may have been interrupted while the record was put aside
             restore(record.parent)
     try:
         with held(record), temporary_folder(record.parent / f".sealing-{record.name}-again") as temporary:
-            for _ in verify(record, Asked(unregistered=True)):
-                pass
+            hold_record(record, Asked(unregistered=True))
             if read_manifest(record)["kind"] != RECORD:
                 raise RecordError(
                     f"{record.name} is a protocol for approval", "issue it again with `trailkit protocol`"
@@ -59,14 +56,14 @@ def rerender(record: Path, render: Render) -> list[str]:
             if (temporary / PDF).exists() and not (record / PDF).exists():
                 (temporary / SUMS).write_text(sums_text(temporary), encoding="utf-8")
                 sync(temporary)
-                with locked_register(record.parent) if registered else nullcontext():
+                with register_beside(record):
                     exchange(record, temporary)
     except OSError as error:
         raise RecordError(
             f"{record} can't be written: {error.strerror or error}", "free space, and try again"
         ) from error
-    if registered:
-        with locked_register(record.parent) as register:
+    with register_beside(record) as register:
+        if register:
             register.append("re-rendered", record.name, {"digest": digest, "files": rendered_in(record)})
     return found
 

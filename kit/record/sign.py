@@ -1,7 +1,7 @@
 """Signs a record: holds it to be whole and the signer to the rules, appends the signature, and registers it."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,15 +13,13 @@ from kit.record.addenda import deviations_of
 from kit.record.folders import held, sync_folder
 from kit.record.history import settle
 from kit.record.manifest import MANIFEST, PDF, PROTOCOL, SIGNED, read_manifest
-from kit.record.register import REGISTER, Register, Seen, locked_register
+from kit.record.register import REGISTER, register_beside, seen_beside
 from kit.record.signatures.keys import SigningKey, hold_certificate
 from kit.record.signatures.pades import append_signature
 from kit.record.signatures.statement import Role, Statement, hold_rules
 from kit.record.signatures.validate import read_signatures
-from kit.record.verify import Asked, verify
+from kit.record.verify import Asked, hold_record
 from kit.redaction import refuse_secrets
-
-_NOT_SEEN = Seen(0, "")
 
 
 @dataclass(frozen=True)
@@ -58,12 +56,11 @@ def sign(
     now, record = utc_now(), record.resolve()
     hold_certificate(key, now)
     with held(record):
-        with _register_of(record) as register:
+        with register_beside(record) as register:
             if register:
                 # what an interrupted sealing left unregistered
                 settle(register, record.parent)
-        for _ in verify(record, Asked(trust=trust, unregistered=True)):
-            pass
+        hold_record(record, Asked(trust=trust, unregistered=True))
         _register_what_is_there(record)
         statement, earlier, open_deviations = _statement(record, role, meaning, key, deviations, reason, now)
         hold_rules(statement, earlier, open_deviations)
@@ -83,10 +80,7 @@ def _statement(
     now: datetime,
 ) -> tuple[Statement, list[Statement], list[str] | None]:
     manifest = read_manifest(record)
-    seen = _NOT_SEEN
-    with _register_of(record) as register:
-        if register:
-            seen = register.head
+    seen = seen_beside(record)
     signed = record / SIGNED
     earlier = [one.statement for one in read_signatures(signed)] if signed.exists() else []
     statement = Statement(
@@ -137,23 +131,12 @@ def _register_what_is_there(record: Path) -> None:
     signed = record / SIGNED
     if not signed.exists():
         return
-    with _register_of(record) as register:
+    with register_beside(record) as register:
         if register is None:
             return
-        mine = [entry for entry in register.entries if (entry.event, entry.record) == ("signed", record.name)]
-        known = {entry.data["role"] for entry in mine}
+        known = register.known("signed", record.name, "role")
         for one in read_signatures(signed):
             if one.statement.role not in known:
                 told = {name: getattr(one.statement, name) for name in ("role", "name", "subject", "meaning", "time")}
                 file = {"bytes": signed.stat().st_size, "sha256": sha256_file(signed)}
                 register.append("signed", record.name, told | file)
-
-
-@contextlib.contextmanager
-def _register_of(record: Path) -> Iterator[Register | None]:
-    """Open the register beside a record; a copy of a record may lie where there is none."""
-    if not (record.parent / REGISTER).exists():
-        yield None
-        return
-    with locked_register(record.parent) as register:
-        yield register

@@ -7,7 +7,7 @@ and not by `SHA256SUMS`.
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ from kit.record.manifest import (
 )
 from kit.record.pdf import attachments, extract, hold_markers, hold_printed
 from kit.record.receipt import read_receipt
-from kit.record.register import REGISTER
+from kit.record.register import REGISTER, RegisterEntry, read_register
 from kit.record.replay import replay
 from kit.record.signatures.keys import load_pem
 from kit.record.signatures.revisions import hold_revisions
@@ -68,12 +68,13 @@ class Step:
 class Asked:
     """What a verification is given besides the record.
 
-    `register` is found beside the record where none is named; `receipts` are of its archive. `trust` is a PEM file of
-    root certificates.
-    `unregistered` lets by what was added and not registered yet, which is for whoever is about to register it.
+    `register` is found beside the record where none is named, and read where its `entries` are not given; `receipts`
+    are of its archive. `trust` is a PEM file of root certificates. `unregistered` lets by what was added and not
+    registered yet, which is for whoever is about to register it.
     """
 
     register: Path | None = None
+    entries: Sequence[RegisterEntry] | None = None
     receipts: tuple[Path, ...] = ()
     trust: Path | None = None
     replay: bool = False
@@ -97,6 +98,17 @@ def verify(record: Path, asked: Asked = Asked()) -> Iterator[Step]:
                 yield Step(number, str(text), not isinstance(text, _NotGiven))
     except OSError as error:
         raise RejectionError(f"{error.filename} can't be read: {error.strerror}", "make it readable") from error
+
+
+def hold_record(record: Path, asked: Asked = Asked()) -> None:
+    """Verify a record to the last step.
+
+    Raises:
+        RecordError: there is no record of that name.
+        RejectionError: a step does not hold.
+    """
+    for _ in verify(record, asked):
+        pass
 
 
 def _hold_kind(record: Path) -> None:
@@ -189,13 +201,13 @@ def _files(opened: _Opened) -> str:
 
 def _sums(opened: _Opened) -> str:
     if opened.lone:
-        return _NotGiven(f"{SUMS}")
+        return _NotGiven(SUMS)
     return f"{SUMS} lists {hold_sums(opened.folder, opened.hashes)} files, and the SHA-256 of each is right"
 
 
 def _page(opened: _Opened) -> str:
     if opened.lone:
-        return _NotGiven(f"{HTML}")
+        return _NotGiven(HTML)
     hold_page(opened.folder / HTML, opened.digest)
     return f"{HTML} prints the record digest {opened.digest}"
 
@@ -255,7 +267,6 @@ def _signatures(opened: _Opened) -> str:
         return _NotGiven("signatures: the record is unsigned")
     if not opened.lone:
         _hold_prefix(opened.pdf, opened.signed)
-    hold_revisions(opened.signed)
     if not opened.signatures:
         raise RejectionError(f"{opened.signed.name} holds no signature", RESTORE)
     return "; ".join(_said(one) for one in opened.signatures)
@@ -290,7 +301,8 @@ def _register(opened: _Opened) -> str:
     if path is None:
         return _NotGiven("the register: that this record was not redone, and what else was run, is not shown")
     receipts = [read_receipt(one) for one in opened.asked.receipts]
-    return hold_register(opened.given, path, receipts, unregistered=opened.asked.unregistered)
+    entries = read_register(path) if opened.asked.entries is None else opened.asked.entries
+    return hold_register(opened.given, path, entries, receipts, unregistered=opened.asked.unregistered)
 
 
 def _approval(opened: _Opened) -> str:

@@ -1,11 +1,7 @@
 """Renders an addendum to a record: how a deviation was handled, as HTML and as PDF/A-3a."""
 
-from base64 import b64encode
 from collections.abc import Mapping
-from hashlib import sha256
 from pathlib import Path
-
-from markupsafe import Markup
 
 from kit.canonical import Json
 from kit.errors import KitError, MissingLibraryError
@@ -13,7 +9,7 @@ from kit.present.templating import compact, environment, stylesheet, template_te
 from kit.record.addenda import DATA, PAGE, PAPER
 from kit.render.context import Attachment, RecordContext
 from kit.render.guard import stamp
-from kit.render.html import running
+from kit.render.html import running, styled
 from kit.render.pdf import render_pdf
 
 
@@ -30,9 +26,8 @@ def render_addendum(folder: Path, addendum: Mapping[str, Json], digest: str) -> 
     record = RecordContext(record_id=name, record_digest=digest, sealed=True, created=str(addendum["time"]))
     digest_line = f"Addendum digest {digest}"
     css = compact(stylesheet() + template_text("kit.render", "page.css") + running(name, state, digest_line, "A4"))
-    style = b64encode(sha256(css.encode()).digest()).decode()
     template = environment("kit.render", "kit.present").get_template("addendum.html")
-    page = template.render(a=addendum, name=name, state=state, digest=digest, css=Markup(css), style_hash=style)  # noqa: S704 - our own
+    page = template.render(a=addendum, name=name, state=state, digest=digest, **styled(css))
     (folder / PAGE).write_text(page, encoding="utf-8")
     data = Attachment(DATA, folder / DATA, "The addendum as data", "application/json", "Source")
     try:

@@ -46,13 +46,17 @@ def render_html(notebook: Mapping[str, Any], record: RecordContext) -> str:
     try:
         page = _Page(notebook, displays, record)
         css = compact(stylesheet() + template_text("kit.render", "page.css") + _running(page, record) + _boxes())
-        digest = b64encode(sha256(css.encode()).digest()).decode()
         template = environment("kit.render", "kit.present").get_template("page.html")
-        return template.render(page=page, record=record, css=Markup(css), style_hash=digest)  # noqa: S704 - our own CSS
+        return template.render(page=page, record=record, **styled(css))
     except (TemplateError, TypeError, AttributeError, LookupError, ValueError) as error:
         raise RenderError(
             f"a display of the notebook can't be laid out: {plain(error)[:200]}", _UNSAFE_REPAIR
         ) from error
+
+
+def styled(css: str) -> dict[str, str]:
+    """Return a style sheet of ours and its hash, by which the page's policy lets it in, as the templates name them."""
+    return {"css": Markup(css), "style_hash": b64encode(sha256(css.encode()).digest()).decode()}  # noqa: S704
 
 
 class _Page:
