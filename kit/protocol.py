@@ -89,7 +89,7 @@ def begin(
     if not approved:
         return Run(of, parameters)
     # imported here: only a run of an approved protocol needs to read signatures
-    from kit.record.approval import hold_approval, read_approval  # noqa: PLC0415
+    from kit.record.verification.approval import hold_approval, read_approval  # noqa: PLC0415
 
     approval = read_approval(Path(approved))
     hold_approval(approval, of, parameters)

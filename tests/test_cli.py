@@ -20,7 +20,7 @@ from kit.canonical import sha256_file
 from kit.cli import app, main, qualify
 from kit.record.manifest import RUNS, SIGNED
 from kit.record.register import REGISTER
-from kit.record.verify import verify
+from kit.record.verification.verify import verify
 from kit.sandbox.server import Sandbox
 
 BIN = Path(sys.executable).parent
@@ -192,7 +192,7 @@ class TestMisuse:
         assert [found.name for found in tmp_path.iterdir()] == ["p.yaml"]
 
     def test_a_defect_of_ours_never_reads_as_a_fail(self, call, monkeypatch):
-        monkeypatch.setattr("kit.record.verify.verify", lambda *_: 1 / 0)
+        monkeypatch.setattr("kit.record.verification.verify.verify", lambda *_: 1 / 0)
         status, _, err = call("verify", ".")
         assert status == 3
         assert "ZeroDivisionError" in err

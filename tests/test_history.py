@@ -8,12 +8,12 @@ from fixtures.runs import copied, display, edited, executed_once, sealed
 
 from kit.errors import ExecutionError, ParameterError, RecordError
 from kit.protocol import OUTPUT_VARIABLE, begin
-from kit.record.audit import audit
 from kit.record.folders import hold
 from kit.record.history import histories, settle, start
 from kit.record.manifest import RUNS
 from kit.record.register import REGISTER, locked_register, read_register
 from kit.record.seal import seal
+from kit.record.verification.audit import audit
 from kit.sandbox.server import Sandbox
 
 REAL = {"protocol": "IQ", "account_id": "123456789012", "trail_arn": "arn", "demonstration": False}

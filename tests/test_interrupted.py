@@ -37,7 +37,6 @@ from fixtures.signed import signed
 from kit.errors import ExecutionError, RejectionError, SigningError
 from kit.evidence import utc_now
 from kit.parameters import RunParameters
-from kit.record.audit import audit
 from kit.record.earlier import latest_record
 from kit.record.folders import exchange, temporary_folder
 from kit.record.history import histories
@@ -45,7 +44,8 @@ from kit.record.manifest import MANIFEST
 from kit.record.register import REGISTER, locked_register, read_register
 from kit.record.rerender import rerender
 from kit.record.seal import seal
-from kit.record.verify import verify
+from kit.record.verification.audit import audit
+from kit.record.verification.verify import verify
 from kit.recording import Recorder
 from kit.sandbox.server import Sandbox
 

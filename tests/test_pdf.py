@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 from kit.canonical import canonical, sha256
 from kit.errors import RecordError, RejectionError
 from kit.record.manifest import RECORD
-from kit.record.pdf import attachments, extract, hold_markers, hold_printed
-from kit.record.pdf_file import BLOCK
-from kit.record.pdf_structure import Document
-from kit.record.pdf_syntax import HexString, Name, Reference, Stream, SyntaxProblem, Value, parse
+from kit.record.pdf.contents import attachments, extract, hold_markers, hold_printed
+from kit.record.pdf.file import BLOCK
+from kit.record.pdf.structure import Document
+from kit.record.pdf.syntax import HexString, Name, Reference, Stream, SyntaxProblem, Value, parse
 
 RECORD_ID = context().record_id
 FILES = {
@@ -423,7 +423,7 @@ def test_long_id_is_printed_cut() -> None:
 
 
 def test_text_is_what_another_reader_reads(pdf: Path) -> None:
-    from kit.record.pdf import _printed
+    from kit.record.pdf.contents import _printed
 
     with Document(pdf) as document:
         ours = list(_printed(document.view(0)))
@@ -609,7 +609,7 @@ def plain_pdf() -> bytes:
 
 
 def _reached(view: Any) -> set[int]:
-    from kit.record.pdf_structure import references
+    from kit.record.pdf.structure import references
 
     seen: set[int] = {view.root.number}
     waiting = [{key: value for key, value in view.catalog.items() if key != "StructTreeRoot"}]

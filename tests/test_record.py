@@ -23,7 +23,7 @@ from kit.record.executed import read_executed
 from kit.record.folders import temporary_folder
 from kit.record.manifest import EVIDENCE, RUNS
 from kit.record.register import REGISTER
-from kit.record.verify import verify
+from kit.record.verification.verify import verify
 from kit.render.record import render_record
 
 MIME = "application/vnd.trailkit+json"
@@ -544,7 +544,7 @@ from kit.errors import KitError, RecordError
 from kit.record.history import settle
 from kit.record.register import REGISTER, locked_register, read_register
 from kit.record.seal import seal
-from kit.record.verify import verify
+from kit.record.verification.verify import verify
 
 how, base, place = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
 name = run_id(base)

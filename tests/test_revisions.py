@@ -14,7 +14,7 @@ from pyhanko.sign.validation import async_validate_pdf_signature
 from pyhanko_certvalidator import ValidationContext
 
 from kit.errors import RejectionError
-from kit.record.pdf_syntax import Name, Reference
+from kit.record.pdf.syntax import Name, Reference
 from kit.record.signatures.revisions import hold_revisions
 from kit.record.signatures.validate import validate
 
@@ -223,7 +223,7 @@ def test_form_for_more_than_appending_is_refused() -> None:
 
 
 def _merged(forgery: Forgery, number: int, text: bytes) -> bool:
-    from kit.record.pdf_syntax import parse
+    from kit.record.pdf.syntax import parse
 
     if number == forgery.update.root.number:
         forgery.catalog = parse(text, 0)[0]

@@ -51,7 +51,7 @@ from pyhanko.sign.timestamps.dummy_client import DummyTimeStamper
 
 from kit.canonical import canonical
 from kit.errors import RejectionError
-from kit.record.pdf_syntax import Name
+from kit.record.pdf.syntax import Name
 from kit.record.signatures.keys import store_of, subject_of, to_asn1
 from kit.record.signatures.validate import Signed, Validation, read_signatures, validate
 

@@ -28,7 +28,6 @@ from kit.errors import RejectionError
 from kit.evidence import index_sha256
 from kit.findings import Finding
 from kit.record import results
-from kit.record.audit import audit
 from kit.record.manifest import (
     APPROVAL,
     FINDINGS,
@@ -47,7 +46,8 @@ from kit.record.seal import seal
 from kit.record.signatures.pades import append_signature
 from kit.record.signatures.statement import Role, Statement
 from kit.record.signatures.validate import read_signatures
-from kit.record.verify import Asked, verify
+from kit.record.verification.audit import audit
+from kit.record.verification.verify import Asked, verify
 from kit.render.context import Attachment, RecordContext
 from kit.render.pdf import render_pdf
 
@@ -1019,7 +1019,7 @@ def approval_exchanged(folder: Path, outputs: Outputs) -> dict[str, Json]:
 
 def approval_exchanged_and_cited(folder: Path, outputs: Outputs) -> dict[str, Json]:
     """The other protocol, cited as what it is, but for another catalogue."""
-    from kit.record.approval import read_approval
+    from kit.record.verification.approval import read_approval
 
     shutil.copyfile(outputs.other / SIGNED, folder / APPROVAL)
     return {"approval": read_approval(folder / APPROVAL).to_json(), "catalogue_sha256": "0" * 64}
@@ -1053,7 +1053,7 @@ def other_parameters(folder: Path, outputs: Outputs) -> dict[str, Json]:
 
 def told_parameters(folder: Path, parameters: Json) -> dict[str, Json]:
     """Return what a manifest tells of other parameters, all of it consistent."""
-    from kit.record.replay import parameters_of
+    from kit.record.verification.replay import parameters_of
 
     told = {**read_manifest(folder), "parameters": parameters}
     return {"parameters": parameters, "parameters_sha256": sha256(canonical(parameters_of(told)))}

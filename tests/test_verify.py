@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from kit.canonical import canonical
 from kit.errors import RecordError, RejectionError
-from kit.record.verify import Step, verify
+from kit.record.verification.verify import Step, verify
 
 INDEX = b'{"id":"E0001"}\n'
 FILES = {
@@ -373,7 +373,8 @@ def test_it_loads_neither_aws_nor_jupyter():
     heavy = (
         "boto3 botocore moto pycurl papermill nbconvert nbclient nbformat IPython weasyprint matplotlib jinja2 mistune"
     )
-    code = f"import sys, kit.record.verify; print(*[name for name in '{heavy}'.split() if name in sys.modules])"
+    loaded = f"print(*[name for name in '{heavy}'.split() if name in sys.modules])"
+    code = f"import sys, kit.record.verification.verify; {loaded}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
 
@@ -385,7 +386,7 @@ def test_memory_stays_flat_for_a_large_file(tmp_path):
         stream.truncate(size)
     close_record(folder, ["evidence/E0001.json"])
     code = (
-        "import re, sys; from pathlib import Path; from kit.record.verify import verify\n"
+        "import re, sys; from pathlib import Path; from kit.record.verification.verify import verify\n"
         "def peak(): return int(re.search(r'VmHWM:\\s+(\\d+) kB', Path('/proc/self/status').read_text())[1])\n"
         "before = peak(); list(verify(Path(sys.argv[1]))); print(peak() - before)"
     )

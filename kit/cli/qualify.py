@@ -118,8 +118,8 @@ def _approvals(paths: list[Path], trust: Path | None, named: list[str], told: An
 
     from kit.catalogue import protocol as find_protocol
     from kit.execute import find_notebook
-    from kit.record.approval import hold_approval, read_approval
     from kit.record.executed import sources_sha256
+    from kit.record.verification.approval import hold_approval, read_approval
 
     read = {path: read_approval(path, trust) for path in paths}
     by_protocol = {approval.manifest["protocol"]["id"]: path for path, approval in read.items()}

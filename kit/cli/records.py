@@ -33,8 +33,8 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Verify a record, or a whole register, offline: what was sealed, signed, registered, and judged."""
-    from kit.record.verify import Asked
-    from kit.record.verify import verify as steps
+    from kit.record.verification.verify import Asked
+    from kit.record.verification.verify import verify as steps
 
     if record is None:
         if register is None:
@@ -59,7 +59,7 @@ def verify(
 
 
 def _verify_register(path: Path, *, as_json: bool) -> None:
-    from kit.record.audit import audit
+    from kit.record.verification.audit import audit
 
     found = audit(path)
     if as_json:
@@ -199,7 +199,7 @@ def deviation(
 ) -> None:
     """Add to a record how one of its deviations was handled; the record itself is never edited."""
     from kit.record.addenda import Handling, add
-    from kit.record.verify import Asked, hold_record
+    from kit.record.verification.verify import Asked, hold_record
     from kit.render.addendum import render_addendum
 
     record = _record(record)
@@ -234,7 +234,7 @@ def archive(
     endpoint_url: Annotated[str, typer.Option("--endpoint-url", help="What answers in place of AWS.")] = "",
 ) -> None:
     """Keep a record in S3 under Object Lock, in compliance mode, and its receipt in the register."""
-    from kit.record.archiving import archive_record
+    from kit.record.archive import archive_record
 
     until, record = _moment(retain_until), _record(record)
     archived = archive_record(

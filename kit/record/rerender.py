@@ -22,7 +22,7 @@ from kit.record.manifest import (
 )
 from kit.record.register import register_beside
 from kit.record.seal import Render
-from kit.record.verify import Asked, hold_record
+from kit.record.verification.verify import Asked, hold_record
 
 
 def rerender(record: Path, render: Render) -> list[str]:

@@ -18,7 +18,7 @@ from kit.record.signatures.keys import SigningKey, hold_certificate
 from kit.record.signatures.pades import append_signature
 from kit.record.signatures.statement import Role, Statement, hold_rules
 from kit.record.signatures.validate import read_signatures
-from kit.record.verify import Asked, hold_record
+from kit.record.verification.verify import Asked, hold_record
 from kit.redaction import refuse_secrets
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Never
 
-from kit.record.pdf_structure import Document, View
-from kit.record.pdf_syntax import Reference, Stream, SyntaxProblem, Value, text_of
+from kit.record.pdf.structure import Document, View
+from kit.record.pdf.syntax import Reference, Stream, SyntaxProblem, Value, text_of
 
 _CATALOG, _FORM, _STORE, _PAGE = "catalog", "form", "security store", "page"
 

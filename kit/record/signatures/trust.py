@@ -20,7 +20,7 @@ from pyhanko_certvalidator.errors import PathError, RevokedError, ValidationErro
 from pyhanko_certvalidator.path import ValidationPath
 from pyhanko_certvalidator.policy_decl import CertRevTrustPolicy, RevocationCheckingPolicy, RevocationCheckingRule
 
-from kit.record.pdf_structure import Document, View
+from kit.record.pdf.structure import Document, View
 from kit.record.signatures.keys import one_line, subject_of, to_asn1
 from kit.record.signatures.message import Message
 

@@ -24,8 +24,8 @@ from pyhanko.pdf_utils.generic import pdf_string
 from kit.canonical import canonical
 from kit.errors import EvidenceError, RejectionError, SigningError
 from kit.record.manifest import RESTORE
-from kit.record.pdf_structure import Document
-from kit.record.pdf_syntax import HexString
+from kit.record.pdf.structure import Document
+from kit.record.pdf.syntax import HexString
 from kit.record.signatures.keys import name_of, one_line, subject_of
 from kit.record.signatures.message import CLOCKS, Message, Token, der_size
 from kit.record.signatures.places import BOXES

@@ -14,8 +14,8 @@ from xml.etree import ElementTree as ET
 
 from kit.errors import RecordError, RejectionError
 from kit.record.manifest import MANIFEST, is_plain_name, read_manifest
-from kit.record.pdf_structure import Document, View, references
-from kit.record.pdf_syntax import Reference, Stream, SyntaxProblem, Value, text_of
+from kit.record.pdf.structure import Document, View, references
+from kit.record.pdf.syntax import Reference, Stream, SyntaxProblem, Value, text_of
 
 _MANIFEST_LARGEST = 1 << 26
 _XMP_LARGEST = 1 << 20

@@ -11,7 +11,7 @@ from kit.catalogue import Protocol
 from kit.errors import RecordError, RejectionError
 from kit.parameters import RunParameters
 from kit.record.manifest import MANIFEST, PROTOCOL, parse_manifest
-from kit.record.pdf import attachments
+from kit.record.pdf.contents import attachments
 from kit.record.signatures.keys import load_pem
 from kit.record.signatures.statement import Statement, hold_rules
 from kit.record.signatures.validate import validate

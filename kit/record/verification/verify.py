@@ -19,7 +19,6 @@ from kit.canonical import Json, sha256_file
 from kit.errors import RecordError, RejectionError
 from kit.evidence import timestamp
 from kit.record.addenda import deviations_of, read_addenda
-from kit.record.bound import Given, hold_approval_of, hold_manifest, hold_register, hold_roles
 from kit.record.manifest import (
     HTML,
     MANIFEST,
@@ -32,13 +31,14 @@ from kit.record.manifest import (
     is_added_later,
     read_manifest,
 )
-from kit.record.pdf import attachments, extract, hold_markers, hold_printed
+from kit.record.pdf.contents import attachments, extract, hold_markers, hold_printed
 from kit.record.receipt import read_receipt
 from kit.record.register import REGISTER, RegisterEntry, read_register
-from kit.record.replay import replay
 from kit.record.signatures.keys import load_pem
 from kit.record.signatures.revisions import hold_revisions
 from kit.record.signatures.validate import Signed, read_signatures, validate
+from kit.record.verification.bound import Given, hold_approval_of, hold_manifest, hold_register, hold_roles
+from kit.record.verification.replay import replay
 from kit.record.whole import (
     hashes_of,
     hold_files,

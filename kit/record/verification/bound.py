@@ -9,13 +9,13 @@ from kit.canonical import Json, canonical, sha256
 from kit.errors import EvidenceError, KitError, RecordError, RejectionError
 from kit.findings import Finding, roll_up
 from kit.record.addenda import Addendum
-from kit.record.approval import hold_approved, read_approval
 from kit.record.history import History, histories, hold_run
 from kit.record.manifest import APPROVAL, FINDINGS, PROTOCOL, RESTORE, SIGNED
 from kit.record.receipt import Kept
 from kit.record.register import RegisterEntry, Seen, hold_seen
-from kit.record.replay import parameters_of
 from kit.record.signatures.statement import Statement, hold_rules
+from kit.record.verification.approval import hold_approved, read_approval
+from kit.record.verification.replay import parameters_of
 from kit.record.whole import prefix_hashes
 
 

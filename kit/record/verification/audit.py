@@ -7,13 +7,13 @@ from pathlib import Path
 
 from kit.canonical import Json
 from kit.errors import RejectionError
-from kit.record.bound import hold_receipts
 from kit.record.folders import records_in
 from kit.record.history import History, histories
 from kit.record.manifest import RESTORE, read_manifest
 from kit.record.receipt import RECEIPTS, read_receipt
 from kit.record.register import RegisterEntry, read_register
-from kit.record.verify import Asked, hold_record
+from kit.record.verification.bound import hold_receipts
+from kit.record.verification.verify import Asked, hold_record
 
 
 @dataclass(frozen=True)

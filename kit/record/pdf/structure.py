@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from kit.record.pdf_file import ENDSTREAM, LARGEST_OBJECT, PdfFile
-from kit.record.pdf_syntax import Reference, Stream, SyntaxProblem, Value, parse
+from kit.record.pdf.file import ENDSTREAM, LARGEST_OBJECT, PdfFile
+from kit.record.pdf.syntax import Reference, Stream, SyntaxProblem, Value, parse
 
 _HEADER = re.compile(rb"%PDF-1\.7\n%[\x80-\xff]{4,60}\n")
 _END = re.compile(rb"startxref\n(\d{1,20})\n%%EOF\n?")

@@ -9,7 +9,7 @@ from typing import Never, Self, TypeVar
 
 from kit.errors import RejectionError
 from kit.record.manifest import RESTORE
-from kit.record.pdf_syntax import SPACES, Stream, SyntaxProblem, Value, parse
+from kit.record.pdf.syntax import SPACES, Stream, SyntaxProblem, Value, parse
 
 BLOCK = 1 << 20
 """How many bytes a block of a stream has at most."""

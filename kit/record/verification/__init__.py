@@ -1,0 +1,1 @@
+"""Verification, offline: whether a record holds, step by step, and whether a register and its records agree."""
