@@ -73,14 +73,14 @@ def test_no_planted_secret_is_in_any_byte_of_what_is_kept(how, protocol, tmp_pat
     (tmp_path / "signer.p12").write_bytes(content)
     environment = {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_SESSION_TOKEN": TOKEN}
     told = []
-    with Sandbox(["rotation-off", "log-flipped"], {"hours": 3}) as sandbox:
+    with Sandbox(["rotation-off", "log-flipped"], {"hours": 6}) as sandbox:
         target = dict(sandbox.parameters["target"])
         if how == "profile":
             lines = [f"{name.lower()} = {value}" for name, value in environment.items()]
             (tmp_path / "credentials").write_text("[planted]\n" + "\n".join(lines) + "\n")
             environment = {"AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials")}
             target["profile"] = "planted"
-        parameters = {**sandbox.parameters, "target": target, "execution": PEOPLE, "window": {"hours": 3}}
+        parameters = {**sandbox.parameters, "target": target, "execution": PEOPLE, "window": {"hours": 6}}
         (tmp_path / "p.yaml").write_text(yaml.safe_dump(parameters), encoding="utf-8")
         told.append(run("run", protocol, "-f", "p.yaml", folder=tmp_path, **environment))
     (record,) = (path.parent for path in (tmp_path / "outputs").glob("*/manifest.json"))
