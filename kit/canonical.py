@@ -20,6 +20,9 @@ _LONGEST = 10**21
 def canonical(value: Json) -> bytes:
     """Return the RFC 8785 bytes of a JSON value: equal values give equal bytes, on every machine.
 
+    >>> canonical({"b": 1.0, "a": ["x", None]})
+    b'{"a":["x",null],"b":1}'
+
     Raises:
         EvidenceError: the value has no canonical form (NaN, an integer that no double holds, a lone surrogate, a
             non-JSON type).

@@ -28,6 +28,11 @@ def roll_up(verdicts: Iterable[Verdict]) -> Verdict:
 
     Only NOT_APPLICABLE gives NOT_APPLICABLE.
 
+    >>> roll_up([Verdict.PASS, Verdict.NOT_APPLICABLE]).value
+    'PASS'
+    >>> roll_up([Verdict.PASS, Verdict.NOT_EXECUTED]).value
+    'INCONCLUSIVE'
+
     Raises:
         EvidenceError: there is nothing to roll up.
     """

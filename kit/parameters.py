@@ -97,6 +97,12 @@ class RunParameters(Section):
     def load(cls, mapping: object) -> Self:
         """Return the validated parameters of a mapping as YAML or papermill gives it.
 
+        >>> RunParameters.load({"target": "sandbox"}).window
+        Window(hours=24, start=None, end=None)
+        >>> RunParameters.load({"target": "sandbox", "window": {"hour": 24}})
+        Traceback (most recent call last):
+        kit.errors.ParameterError: window.hour: unknown key; did you mean window.hours?...
+
         Raises:
             ParameterError: anything is unknown, missing, malformed, contradictory or secret; lists every problem, and
                 repeats no value.
@@ -170,6 +176,9 @@ def load_file(path: Path) -> dict[str, Json]:
 
 def apply_settings(mapping: Mapping[str, Json], settings: Iterable[str]) -> dict[str, Json]:
     """Return a copy of the mapping with each `key.path=value` set; values are read as YAML, later settings win.
+
+    >>> apply_settings({"target": "sandbox"}, ["window.hours=168", "expected.tls_only=true"])
+    {'target': 'sandbox', 'window': {'hours': 168}, 'expected': {'tls_only': True}}
 
     Raises:
         ParameterError: a setting has no key or no `=`, its value is no YAML, its path runs through something that is

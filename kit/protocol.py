@@ -99,7 +99,23 @@ def begin(
 
 
 class Run:
-    """One execution of a protocol: its parameters, what it collected, and the verdicts so far."""
+    """One execution of a protocol: its parameters, what it collected, and the verdicts so far.
+
+    Shown in a notebook, it and whatever its methods return is a card; printed, a line.
+
+    >>> run = begin("IQ", target="sandbox")
+    >>> run.collect()
+    <collection>
+    >>> run.step("IQ-08")
+    <step IQ-08 PASS>
+    >>> run.verdict.value  # the other ten test cases were not executed
+    'INCONCLUSIVE'
+    >>> len(run.deviations().data["rows"])
+    10
+    >>> run.step("IQ-99")
+    Traceback (most recent call last):
+    kit.errors.ExecutionError: IQ has no test case 'IQ-99'...
+    """
 
     def __init__(self, of: Protocol, parameters: RunParameters, approval: Mapping[str, Json] | None = None) -> None:
         started = utc_now()
@@ -152,6 +168,9 @@ class Run:
             "parameters_sha256": sha256(canonical(told)),
             **told["execution"],
         }
+
+    def __repr__(self) -> str:
+        return f"<run {self.id}, {len(self._steps)} of {len(self.protocol.test_cases)} test cases executed>"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         return self.identity()._repr_mimebundle_(include, exclude)

@@ -40,9 +40,16 @@ _ROWS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Display:
-    """One display of a notebook: its kind and its JSON data, as saved under `application/vnd.trailkit+json`."""
+    """One display of a notebook: its kind and its JSON data, as saved under `application/vnd.trailkit+json`.
+
+    >>> Display("error", {"message": "no usable AWS credentials", "remedy": "sign in"})
+    <error no usable AWS credentials>
+    >>> Display("error", {"message": "no usable AWS credentials"})
+    Traceback (most recent call last):
+    kit.errors.RenderError: a display of kind 'error' can't be shown: it lacks remedy...
+    """
 
     kind: str
     data: Mapping[str, Any]
@@ -56,6 +63,9 @@ class Display:
         problem = _problem(self.kind, self.data)
         if problem:
             raise _unfit(self.kind, problem)
+
+    def __repr__(self) -> str:
+        return f"<{text(self).replace(' · ', ' ')}>"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:  # noqa: ARG002
         """Return the output that Jupyter saves, always whole."""
