@@ -236,6 +236,9 @@ class Execution(Section):
     )
     protocol_id: Line = Field(description="the approved protocol's id", examples=["VP-2026-017"])
     reason: Line | None = Field(None, description="why the run is made", examples=["annual periodic review"])
+    page_size: Literal["A4", "Letter"] = Field(
+        "A4", description="A4 or Letter, the paper that the record is laid out for", examples=["Letter"]
+    )
 
 
 class Requirement(Section):

@@ -51,7 +51,7 @@ from kit.record.signatures.backends.kms import open_kms
 from kit.record.signatures.backends.pkcs12 import open_pkcs12
 from kit.record.signatures.keys import SigningKey, hold_certificate, to_asn1
 from kit.record.signatures.pades import STATEMENT, append_signature, field_name
-from kit.record.signatures.places import BOXES, PAGE
+from kit.record.signatures.places import BOXES, PAGES
 from kit.record.signatures.stamp import CUT, lay_out, printable
 from kit.record.signatures.statement import ROLES, Role, Statement
 from kit.sandbox.server import Sandbox
@@ -281,11 +281,12 @@ def test_metadata_stays_as_it_was_sealed(sealed: Path, sign: Callable[..., Path]
 # The visible block
 
 
-def test_boxes_are_on_the_page_and_apart() -> None:
+def test_boxes_are_on_every_page_and_apart() -> None:
     assert list(BOXES) == list(ROLES)
-    for left, bottom, right, top in BOXES.values():
-        assert 0 < left < right < PAGE[0]
-        assert 0 < bottom < top < PAGE[1]
+    for width, height in PAGES.values():
+        for left, bottom, right, top in BOXES.values():
+            assert 0 < left < right < width
+            assert 0 < bottom < top < height
     tops = [box[3] for box in BOXES.values()]
     assert all(above[1] >= below for above, below in zip(BOXES.values(), tops[1:], strict=False))
 

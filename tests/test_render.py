@@ -22,6 +22,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from kit.errors import RenderError
 from kit.present.displays import Display
+from kit.record.signatures.places import BOXES, PAGES
 from kit.render.bodies import readable
 from kit.render.context import Attachment, EvidenceEntry, RecordContext, attach_folder, evidence_entries
 from kit.render.html import css_text, render_html
@@ -485,6 +486,21 @@ def test_letter_paper_is_letter_paper() -> None:
     page = shown(run(), conclusion("PASS"), evidence=(), page_size="Letter")
     width, height = pypdf.PdfReader(io.BytesIO(render_pdf(page, record))).pages[0].mediabox[2:]
     assert (round(float(width)), round(float(height))) == (612, 792)
+
+
+@pytest.mark.parametrize("size", PAGES)
+def test_every_frame_has_its_name_above_it_whatever_the_paper(size: Any) -> None:
+    record = context(page_size=size)
+    pdf = pypdf.PdfReader(io.BytesIO(render_pdf(render_html(notebook(), record), record)))
+    heights: dict[str, float] = {}
+
+    def visit(text: str, matrix: list[float], at: list[float], *_: Any) -> None:
+        heights.setdefault(text.strip(), matrix[5] + matrix[3] * at[5])
+
+    pdf.pages[-1].extract_text(visitor_text=visit)
+    for role, (_, _, _, top) in BOXES.items():
+        assert top < heights[role.capitalize()] < top + 9
+    assert heights["Executor"] + 8 < heights["Electronic signatures"] < PAGES[size][1] - 36
 
 
 def test_pdf_fetches_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -29,8 +29,8 @@ Render = Callable[[Path, Mapping[str, Json], str], list[KitError]]
 """Writes `addendum.html` and `addendum.pdf` into a folder, given the addendum and its digest."""
 
 _MEMBERS = {
-    "schema", "number", "record_id", "record_digest", "demonstration", "deviation", "cause", "impact", "action",
-    "decision", "author", "account", "time", "kit_version", "register",
+    "schema", "number", "record_id", "record_digest", "demonstration", "page_size", "deviation", "cause", "impact",
+    "action", "decision", "author", "account", "time", "kit_version", "register",
 }  # fmt: skip
 
 _TEXTS = _MEMBERS - {"schema", "number", "demonstration", "deviation", "register"}
@@ -111,6 +111,7 @@ def add(record: Path, deviation_id: str, handling: Handling, render: Render) -> 
                 "record_id": manifest["record_id"],
                 "record_digest": sha256_file(record / MANIFEST),
                 "demonstration": manifest["demonstration"],
+                "page_size": manifest["page_size"],
                 "deviation": dict(known[deviation_id]),
                 **told,
                 "account": account,

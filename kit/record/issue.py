@@ -89,7 +89,7 @@ def _told(of: Protocol, notebook: Mapping[str, Any], parameters: RunParameters) 
         "catalogue_sha256": of.sha256,
         "demonstration": parameters.demonstration,
         "parameters": {name: given[name] for name in PARAMETERS},
-        **{name: given["execution"][name] for name in ("system_id", "environment", "protocol_id")},
+        **{name: given["execution"][name] for name in ("system_id", "environment", "protocol_id", "page_size")},
     }
 
 

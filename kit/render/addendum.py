@@ -23,9 +23,15 @@ def render_addendum(folder: Path, addendum: Mapping[str, Json], digest: str) -> 
     """
     name = f"{addendum['record_id']} A{addendum['number']}"
     state = stamp({"demonstration": addendum["demonstration"]})
-    record = RecordContext(record_id=name, record_digest=digest, sealed=True, created=str(addendum["time"]))
-    digest_line = f"Addendum digest {digest}"
-    css = compact(stylesheet() + template_text("kit.render", "page.css") + running(name, state, digest_line, "A4"))
+    record = RecordContext(
+        record_id=name,
+        record_digest=digest,
+        sealed=True,
+        created=str(addendum["time"]),
+        page_size=addendum["page_size"],
+    )
+    sheet = running(name, state, f"Addendum digest {digest}", record.page_size)
+    css = compact(stylesheet() + template_text("kit.render", "page.css") + sheet)
     template = environment("kit.render", "kit.present").get_template("addendum.html")
     page = template.render(a=addendum, name=name, state=state, digest=digest, **styled(css))
     (folder / PAGE).write_text(page, encoding="utf-8")

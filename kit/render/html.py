@@ -20,7 +20,7 @@ from kit.present.displays import Display, cells, display_of, last, markup, outpu
 from kit.present.templating import compact, environment, stylesheet, template_text
 from kit.present.text import cut, plain, slug, visible
 from kit.present.words import VERDICTS
-from kit.record.signatures.places import BOXES, PAGE
+from kit.record.signatures.places import BOXES, PAGES
 from kit.render.bodies import readable
 from kit.render.context import EvidenceEntry, RecordContext
 from kit.render.guard import brief, stamp, verdict, warnings
@@ -33,6 +33,8 @@ _PNG = re.compile(r"[A-Za-z0-9+/=\s]+")
 _COLOUR_CODE = re.compile(r"\x1b\[[0-9;]*m")
 # the margins of the sheet, in points: sheet.css has them in millimetres
 _LEFT, _TOP = 18 * 72 / 25.4, 24 * 72 / 25.4
+_LETTER_TOP = 11 * 72 / 25.4
+"""The upper margin of the page of signatures, where it is Letter."""
 _UNSAFE_REPAIR = "run the notebook again with this version of the kit, and don't edit its outputs"
 
 
@@ -45,7 +47,9 @@ def render_html(notebook: Mapping[str, Any], record: RecordContext) -> str:
     displays = read_displays(notebook)
     try:
         page = _Page(notebook, displays, record)
-        css = compact(stylesheet() + template_text("kit.render", "page.css") + _running(page, record) + _boxes())
+        css = compact(
+            stylesheet() + template_text("kit.render", "page.css") + _running(page, record) + _boxes(record.page_size)
+        )
         template = environment("kit.render", "kit.present").get_template("page.html")
         return template.render(page=page, record=record, **styled(css))
     except (TemplateError, TypeError, AttributeError, LookupError, ValueError) as error:
@@ -241,11 +245,13 @@ def _joined(text: Any) -> str:
     return "".join(map(str, text)) if isinstance(text, list) else "" if text is None else str(text)
 
 
-def _boxes() -> str:
+def _boxes(page_size: str) -> str:
     """Return where on the last page of the PDF each role signs: frames of the numbers that the signing goes by."""
-    rules = []
+    rules, from_top = [], _TOP
+    if page_size == "Letter":
+        rules, from_top = [template_text("kit.render", "letter.css")], _LETTER_TOP
     for role, (left, bottom, right, top) in BOXES.items():
-        place = f"left: {left - _LEFT:.2f}pt; top: {PAGE[1] - top - _TOP:.2f}pt"
+        place = f"left: {left - _LEFT:.2f}pt; top: {PAGES[page_size][1] - top - from_top:.2f}pt"
         rules.append(f".tk-page .tk-sign-{role} {{ {place}; width: {right - left}pt; height: {top - bottom}pt; }}")
     return "\n".join(rules)
 

@@ -27,6 +27,7 @@ def render_record(folder: Path, executed: Executed, digest: str) -> list[KitErro
         sealed=True,
         evidence=evidence_entries(folder / EVIDENCE),
         created=str(executed.conclusion["finished"]),
+        page_size=executed.run["page_size"],
         manifest=read_manifest(folder),
     )
     return _render(folder, executed.notebook, record)
@@ -44,6 +45,7 @@ def render_protocol(folder: Path, notebook: Mapping[str, Any], digest: str) -> l
         record_digest=digest,
         sealed=True,
         created=manifest["issued"],
+        page_size=manifest["page_size"],
         manifest=manifest,
         executed=False,
     )
