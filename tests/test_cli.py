@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -300,6 +301,31 @@ class TestSeal:
             f"  pdf     outputs/{name}/record.pdf",
         ]
         assert lines[4] == f"  digest  {sha256_file(outputs / name / 'manifest.json')}"
+        told = {line.split()[0]: line for line in lines[6:] if line.startswith("IQ-")}
+        assert list(told) == [f"IQ-{number:02}" for number in range(1, 12)]
+        assert re.match("IQ-06 +FAIL +Automatic rotation of the key arn:aws:kms:.* is off", told["IQ-06"])
+        assert {line.split()[1] for case, line in told.items() if case != "IQ-06"} == {"PASS"}
+
+    def test_as_json_it_tells_the_same(self, call, tmp_path, monkeypatch):
+        outputs = copied(executed_once("rotation-off"), tmp_path)
+        monkeypatch.setattr("kit.render.record.render_pdf", lambda *_: b"%PDF")
+        status, out, err = call("seal", "outputs/x.ipynb", "--json")
+        assert (status, err) == (1, "")
+        told = json.loads(out)
+        (record,) = told["records"]
+        folder = Path(record["folder"])
+        assert (told["verdict"], record["verdict"], record["record_id"]) == ("FAIL", "FAIL", folder.name)
+        assert record["digest"] == sha256_file(outputs / folder.name / "manifest.json")
+        assert record["files"] == {"html": str(folder / "record.html"), "pdf": str(folder / "record.pdf")}
+        failed = [case for case in record["test_cases"] if case["verdict"] != "PASS"]
+        assert [case["test_case"] for case in failed] == ["IQ-06"]
+        assert "Automatic rotation" in failed[0]["finding"]
+
+    def test_as_json_an_error_is_part_of_the_answer(self, call, tmp_path):
+        status, out, err = call("seal", "none.ipynb", "--json")
+        told = json.loads(out)
+        assert (status, told["verdict"], told["records"]) == (2, None, [])
+        assert err.splitlines() == [told["error"]["message"], told["error"]["remedy"]]
 
     @pytest.mark.parametrize(
         ("faults", "verdict", "expected"),
@@ -353,6 +379,14 @@ class TestSeal:
 
 
 class TestSandbox:
+    def test_as_json_its_faults_are_the_same(self, call):
+        status, out, err = call("sandbox", "--list-faults", "--json")
+        assert (status, err) == (0, "")
+        for one, line in zip(json.loads(out), call("sandbox", "--list-faults")[1].splitlines(), strict=True):
+            assert line.split()[0] == one["name"]
+            assert line.endswith(one["description"])
+            assert all(case in line for case in one["changes"])
+
     def test_it_lists_its_faults_one_a_line_with_their_test_cases(self, call):
         status, out, err = call("sandbox", "--list-faults")
         assert (status, err) == (0, "")
@@ -402,6 +436,47 @@ def await_end(mark: str) -> None:
         time.sleep(0.1)
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class TestTable:
+    """What is printed of a run, on a terminal and elsewhere."""
+
+    ROWS = (
+        ("IQ-01", "PASS", "The clock agrees."),
+        ("IQ-06", "FAIL", "The key " + "arn:" * 30 + " does not\x1b rotate."),
+    )
+
+    def printed(self, stream, monkeypatch, **environment):
+        for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in ({"TERM": "xterm-256color"} | environment).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "stdout", stream)
+        columns = {"test case": True, "verdict": True, "finding": False}
+        app.print_table(columns, self.ROWS, {"PASS": "green", "FAIL": "red"})
+        return stream.getvalue()
+
+    def test_a_narrow_terminal_loses_nothing(self, monkeypatch):
+        lines = self.printed(Terminal(), monkeypatch, COLUMNS="40", NO_COLOR="1").splitlines()
+        assert max(map(len, lines)) <= 40
+        assert "arn:" * 30 in "".join(line[20:].strip() for line in lines).replace(" ", "")
+        assert [line.split()[:2] for line in lines if line.startswith("IQ-")] == [["IQ-01", "PASS"], ["IQ-06", "FAIL"]]
+
+    def test_colour_is_for_terminals_that_want_it(self, monkeypatch):
+        coloured = self.printed(Terminal(), monkeypatch, COLUMNS="80")
+        assert "\x1b[31mFAIL" in coloured
+        assert "\x1b[3" not in self.printed(Terminal(), monkeypatch, COLUMNS="80", NO_COLOR="1")
+        assert "\x1b" not in self.printed(io.StringIO(), monkeypatch)
+
+    def test_elsewhere_a_row_has_room_and_a_name_cannot_act(self, monkeypatch):
+        lines = self.printed(io.StringIO(), monkeypatch, COLUMNS="20").splitlines()
+        assert len(lines) == 3
+        assert "does not⟨U+001B⟩ rotate." in lines[2]
+
+
 class TestProgress:
     @pytest.mark.parametrize("name", ["FORCE_COLOR", "TTY_COMPATIBLE", "CI"])
     def test_on_no_terminal_it_is_silent(self, name, capfd, monkeypatch):
@@ -435,7 +510,7 @@ class TestRun:
         for out, err in told:
             assert err == ""
             named = ["PASS", "record", "html", "pdf", "signed", "digest"]
-            assert [line.split()[0] for line in out.splitlines()] == named * 2
+            assert [line.split()[0] for line in out.splitlines() if re.match("PASS|  [a-z]", line)] == named * 2
         assert processes_marked(mark) == []
         assert [found.name for found in tmp_path.iterdir()] == ["outputs"]
         records = [found for found in (tmp_path / "outputs").iterdir() if found.is_dir()]

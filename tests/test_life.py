@@ -12,6 +12,7 @@ import pytest
 import yaml
 from fixtures.identities import APPROVER, EXECUTOR, PASSPHRASE, REVIEWER, person, root
 
+from kit.canonical import sha256_file
 from kit.sandbox.account import ARCHIVE_BUCKET
 from kit.sandbox.server import Sandbox
 
@@ -29,6 +30,7 @@ class Desk:
         self.folder = folder
         self.sandbox = sandbox
         self.outputs = folder / "outputs"
+        self.answers: list[dict[str, Any]] = []
         parameters = {**sandbox.parameters, "execution": PEOPLE, "window": {"hours": 3}}
         (folder / "p.yaml").write_text(yaml.safe_dump(parameters), encoding="utf-8")
         (folder / "roots.pem").write_bytes(root().write_pem(folder / "r.pem").read_bytes())
@@ -72,10 +74,10 @@ def lived(desk: Desk) -> Desk:
     record = desk.folder_of("IQ")
     stated = [part for name in ("cause", "impact", "action", "decision") for part in (f"--{name}", f"The {name}.")]
     for done in (
-        desk.sign(record, "executor"),
-        desk.sign(record, "reviewer"),
-        desk.call("deviation", record, "DEV-01", *stated, "--by", REVIEWER),
-        desk.sign(record, "approver", "--deviation", "DEV-01", "--reason", "Rotation is on now: CC-9."),
+        desk.sign(record, "executor", "--json"),
+        desk.sign(record, "reviewer", "--json"),
+        desk.call("deviation", record, "DEV-01", *stated, "--by", REVIEWER, "--json"),
+        desk.sign(record, "approver", "--deviation", "DEV-01", "--reason", "Rotation is on now: CC-9.", "--json"),
         desk.call(
             "archive",
             record,
@@ -84,9 +86,11 @@ def lived(desk: Desk) -> Desk:
             "2046-12-31",
             "--endpoint-url",
             desk.sandbox.endpoint,
+            "--json",
         ),
     ):
         assert done.returncode == 0, done.stderr
+        desk.answers.append(json.loads(done.stdout))
     return desk
 
 
@@ -100,6 +104,17 @@ def test_every_step_holds_and_nothing_is_left_to_be_given(lived):
     done = lived.call("verify", lived.folder_of("IQ"), *given)
     assert done.returncode == 0, done.stderr
     assert [step["text"] for step in steps_of(done).values() if not step["held"]] == []
+
+
+def test_a_machine_is_answered_what_was_signed_stated_and_archived(lived):
+    record = lived.folder_of("IQ")
+    executor, _, deviation, approver, archived = lived.answers
+    assert executor["signed"] == str(record / "record.signed.pdf")
+    assert executor["statement"]["name"] == EXECUTOR
+    assert approver["statement"]["deviations"] == ["DEV-01"]
+    assert deviation["digest"] == sha256_file(Path(deviation["folder"]) / "addendum.json")
+    assert archived["receipt"]["retain_until"] == "2047-01-01T00:00:00.000Z"
+    assert Path(archived["file"]).is_file()
 
 
 def test_the_lone_pdf_is_the_whole_record(lived, tmp_path):

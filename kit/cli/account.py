@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kit.cli.app import Parameters, app
+from kit.cli.app import AsJson, Parameters, app
 from kit.errors import SandboxError
 
 
@@ -14,10 +14,17 @@ def sandbox(
     fault: Annotated[list[str] | None, typer.Option("--fault", help="Spoil the account. Repeatable.")] = None,
     list_faults: Annotated[bool, typer.Option("--list-faults", help="List the faults, and end.")] = False,
     hours: Annotated[int, typer.Option("--hours", min=0, max=8784, help="Deliver logs of so many hours.")] = 24,
+    as_json: AsJson = False,
 ) -> None:
     """Serve the embedded account until Ctrl-C, and print the endpoint and the parameters to use."""
     from kit.sandbox import server
 
+    if list_faults and as_json:
+        told = [
+            {"name": one.name, "changes": one.changes, "description": one.description} for one in server.list_faults()
+        ]
+        typer.echo(json.dumps(told, indent=2))
+        return
     if list_faults:
         for one in server.list_faults():
             typer.echo(f"{one.name:34} {', '.join(one.changes) or '-':34} {one.description}")

@@ -4,8 +4,10 @@ Exits 0 for PASS, 1 for FAIL, 2 for misuse, 3 for INCONCLUSIVE or interrupted. A
 one of what to do. Imports are late, so that `--help` answers at once.
 """
 
+import json
 import os
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +17,8 @@ from typer.core import TyperGroup
 from kit.errors import KitError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
     from kit.findings import Verdict
 
 INTERRUPTED = 3
@@ -46,6 +50,7 @@ Output = Annotated[Path, typer.Option("--output", help="The folder for runs and 
 Parameters = Annotated[Path | None, typer.Option("--parameters", "-f", help="The parameters file (YAML).")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="Set one parameter: key.path=value. Repeatable.")]
 Trust = Annotated[Path | None, typer.Option("--trust", help="Root certificates to trust (PEM).")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Record = Annotated[Path, typer.Argument(help="The folder of a record.")]
 
 
@@ -66,3 +71,42 @@ def say(line: str, *, err: bool = False) -> None:
     from kit.present.text import plain
 
     typer.echo(plain(line), err=err)
+
+
+@contextmanager
+def answering(*, as_json: bool) -> "Iterator[dict[str, Any]]":
+    """Yield what a command is to answer to a machine, and print it as one JSON object, where that was asked for.
+
+    An error is part of the answer, beside whatever was done before it, and is told on standard error all the same.
+    """
+    answer: dict[str, Any] = {}
+    try:
+        yield answer
+    except KitError as error:
+        if as_json:
+            told = {"message": error.message, "remedy": error.remedy}
+            typer.echo(json.dumps(answer | {"error": told}, indent=2))
+        raise
+    if as_json:
+        typer.echo(json.dumps(answer, indent=2))
+
+
+def print_table(columns: "Mapping[str, bool]", rows: "Iterable[Iterable[str]]", styles: "Mapping[str, str]") -> None:
+    """Print rows under named columns; a column that is True there is never broken over two lines.
+
+    A cell that is a key of `styles` is coloured, on a terminal that has colours and unless `NO_COLOR` is set; what it
+    says is in its words. Elsewhere than on a terminal a row has room for 200 characters.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from kit.present.text import plain
+
+    table = Table(box=None, pad_edge=False, header_style="")
+    for name, whole in columns.items():
+        table.add_column(name, no_wrap=whole, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(plain(cell), styles.get(cell, "")) for cell in row))
+    console = Console(width=None if sys.stdout.isatty() else 200, markup=False, highlight=False)
+    console.print(table)

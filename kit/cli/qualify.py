@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kit.cli.app import Output, Parameters, Settings, Trust, app, finish, say, tell
+from kit.cli.app import AsJson, Output, Parameters, Settings, Trust, answering, app, finish, print_table, say, tell
 from kit.errors import ExecutionError, KitError, ParameterError
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ _DEMO = {
     "protocol_id": "VP-DEMO",
     "reason": "demonstration",
 }
+_FILES = {"html": "record.html", "pdf": "record.pdf", "signed": "record.signed.pdf"}
+_STYLES = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow", "NOT EXECUTED": "yellow"}
 _MEANINGS = {
     "executor": "I executed this protocol.",
     "reviewer": "I reviewed this record.",
@@ -31,16 +33,16 @@ _MEANINGS = {
 
 
 @app.command()
-def demo(output: Output = Path("outputs")) -> None:
+def demo(output: Output = Path("outputs"), as_json: AsJson = False) -> None:
     """Execute both qualifications against the embedded account, and seal and sign a record of each."""
-    from kit.findings import roll_up
-
     parameters = {"target": "sandbox", "execution": _DEMO}
-    sealed = [_run_protocol(name, parameters, output) for name in ("IQ", "OQ")]
-    for one in sealed:
-        _sign_for_show(one.folder)
-        _tell_record(one)
-    finish(roll_up([one.verdict for one in sealed]))
+
+    def qualify(name: str) -> "Sealed":
+        sealed = _run_protocol(name, parameters, output)
+        _sign_for_show(sealed.folder)
+        return sealed
+
+    _tell_each(map(qualify, ("IQ", "OQ")), as_json=as_json)
 
 
 @app.command()
@@ -49,6 +51,7 @@ def protocol(
     parameters: Parameters = None,
     settings: Settings = None,
     output: Output = Path("outputs"),
+    as_json: AsJson = False,
 ) -> None:
     """Issue protocols for approval, before anything is executed: HTML and PDF, to be signed like a record."""
     from kit.catalogue import protocol as find_protocol
@@ -59,12 +62,16 @@ def protocol(
 
     named = [find_protocol(name) for name in protocols]
     told = RunParameters.load(_parameters(parameters, settings))
-    for of in named:
-        issued = issue(of, find_notebook(of.notebook), told, output, render_protocol)
-        for warning in issued.warnings:
-            tell(warning)
-        typer.echo(f"ISSUED  {issued.folder.name}")
-        _tell_files(issued.folder, issued.digest)
+    with answering(as_json=as_json) as answer:
+        answer["protocols"] = []
+        for of in named:
+            issued = issue(of, find_notebook(of.notebook), told, output, render_protocol)
+            for warning in issued.warnings:
+                tell(warning)
+            answer["protocols"].append(_files_of(issued.folder, issued.digest))
+            if not as_json:
+                typer.echo(f"ISSUED  {issued.folder.name}")
+                _tell_files(issued.folder, issued.digest)
 
 
 @app.command()
@@ -75,31 +82,27 @@ def run(
     approved: Annotated[list[Path] | None, typer.Option("--approved", help="A signed protocol. Repeatable.")] = None,
     trust: Trust = None,
     output: Output = Path("outputs"),
+    as_json: AsJson = False,
 ) -> None:
     """Execute protocols with the parameters of a file, and seal a record of each."""
     from kit.catalogue import protocol as find_protocol
-    from kit.findings import roll_up
     from kit.parameters import RunParameters
 
     named = [find_protocol(name).id for name in protocols]
     mapping = _parameters(parameters, settings)
     told = RunParameters.load(mapping)
-    approvals = _approvals(approved or [], trust, named, told)
-    sealed = []
-    for name in named:
-        sealed.append(_run_protocol(name, mapping, output, approvals.get(name)))
-        _tell_record(sealed[-1])
-    finish(roll_up([one.verdict for one in sealed]))
+    approvals = _approvals(approved or [], trust, named, told, silent=as_json)
+    _tell_each((_run_protocol(name, mapping, output, approvals.get(name)) for name in named), as_json=as_json)
 
 
 @app.command()
 def seal(
-    notebook: Annotated[Path, typer.Argument(help="An executed notebook.")], output: Output = Path("outputs")
+    notebook: Annotated[Path, typer.Argument(help="An executed notebook.")],
+    output: Output = Path("outputs"),
+    as_json: AsJson = False,
 ) -> None:
     """Seal an executed notebook and its evidence into a record, as `run` does."""
-    sealed = _seal(notebook, output)
-    _tell_record(sealed)
-    finish(sealed.verdict)
+    _tell_each((_seal(one, output) for one in (notebook,)), as_json=as_json)
 
 
 def _parameters(path: Path | None, settings: list[str] | None) -> dict[str, Any]:
@@ -110,7 +113,7 @@ def _parameters(path: Path | None, settings: list[str] | None) -> dict[str, Any]
     return apply_settings(load_file(path), settings or [])
 
 
-def _approvals(paths: list[Path], trust: Path | None, named: list[str], told: Any) -> dict[str, Path]:
+def _approvals(paths: list[Path], trust: Path | None, named: list[str], told: Any, *, silent: bool) -> dict[str, Path]:
     """Return the approval of each protocol; where any is given, every protocol needs its own."""
     if not paths:
         return {}
@@ -135,7 +138,7 @@ def _approvals(paths: list[Path], trust: Path | None, named: list[str], told: An
         notebook = json.loads(find_notebook(of.notebook).read_bytes())
         approval = read[by_protocol[name]]
         hold_approval(approval, of, told, sources_sha256(notebook))
-        for one in approval.statements:
+        for one in () if silent else approval.statements:
             known = "" if trust else ", by nobody known: no --trust given"
             say(f"approved  {approval.record_id}, {one.role}: {one.name}, {one.time}{known}")
     return by_protocol
@@ -190,18 +193,60 @@ def _sign_for_show(record: Path) -> None:
         sign(record, role, _MEANINGS[role], throwaway_key(role))
 
 
+def _tell_each(records: "Iterator[Sealed]", *, as_json: bool) -> None:
+    """Tell of each record as soon as it stands, and end with the status of the verdict over all."""
+    from kit.findings import roll_up
+
+    verdicts = []
+    with answering(as_json=as_json) as answer:
+        answer |= {"verdict": None, "records": []}
+        for sealed in records:
+            for warning in sealed.warnings:
+                tell(warning)
+            verdicts.append(sealed.verdict)
+            answer["records"].append(_told(sealed))
+            if not as_json:
+                _tell_record(sealed)
+        answer["verdict"] = roll_up(verdicts).value
+    finish(roll_up(verdicts))
+
+
+def _told(sealed: "Sealed") -> dict[str, Any]:
+    """Return what a machine is told of a record."""
+    test_cases = [
+        {"test_case": step["test_case"], "title": step["title"], "verdict": step["verdict"], "finding": _sentence(step)}
+        for step in sealed.executed.steps
+    ]
+    files = _files_of(sealed.folder, sealed.digest)
+    return {"verdict": sealed.verdict.value, **files, "test_cases": test_cases}
+
+
+def _files_of(folder: Path, digest: str) -> dict[str, Any]:
+    files = {label: str(folder / name) for label, name in _FILES.items() if (folder / name).exists()}
+    return {"record_id": folder.name, "folder": str(folder), "digest": digest, "files": files}
+
+
 def _tell_record(sealed: "Sealed") -> None:
-    for warning in sealed.warnings:
-        tell(warning)
     typer.echo(f"{sealed.verdict.value}  {sealed.folder.name}")
     _tell_files(sealed.folder, sealed.digest)
+    columns = {"test case": True, "verdict": True, "finding": False}
+    words = ((step["test_case"], step["verdict"].replace("_", " "), _sentence(step)) for step in sealed.executed.steps)
+    print_table(columns, words, _STYLES)
+
+
+def _sentence(step: "Mapping[str, Any]") -> str:
+    """Return the finding that the verdict of a test case rests on, and how many more of the same there are."""
+    telling = [finding["message"] for finding in step["findings"] if finding["verdict"] == step["verdict"]]
+    if not telling:
+        return ""
+    return telling[0] if len(telling) == 1 else f"{telling[0]} And {len(telling) - 1} more."
 
 
 def _tell_files(folder: Path, digest: str) -> None:
+    told = _files_of(folder, digest)
     typer.echo(f"  record  {folder}")
-    for name, label in (("record.html", "html"), ("record.pdf", "pdf"), ("record.signed.pdf", "signed")):
-        if (folder / name).exists():
-            typer.echo(f"  {label:6}  {folder / name}")
+    for label, path in told["files"].items():
+        typer.echo(f"  {label:6}  {path}")
     typer.echo(f"  digest  {digest}")
 
 

@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kit.cli.app import Output, Record, Trust, app, say, tell
+from kit.cli.app import AsJson, Output, Record, Trust, answering, app, print_table, say, tell
 from kit.errors import KitError, ParameterError, SigningError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from kit.record.signatures.keys import SigningKey
 
 Register = Annotated[Path | None, typer.Option("--register", help="The register (register.jsonl).")]
 Receipts = Annotated[list[Path] | None, typer.Option("--receipt", help="A receipt of its archive. Repeatable.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
@@ -81,20 +80,17 @@ def register(output: Output = Path("outputs"), as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps([one.to_json() for one in found], indent=2))
         return
-    from rich.console import Console
-    from rich.table import Table
+    columns = {
+        name: name in ("record", "outcome") for name in ("record", "began", "run", "outcome", "by", "reason", "later")
+    }
+    print_table(columns, (_row(one.to_json()) for one in found), {})
 
-    from kit.present.text import plain
 
-    table = Table(box=None, pad_edge=False)
-    for name in ("record", "began", "run", "outcome", "by", "reason", "later"):
-        table.add_column(name, no_wrap=name in ("record", "outcome"), overflow="fold")
-    for one in found:
-        told = one.to_json()
-        cells = (told["record_id"], told["began"], told["attempt"] or "", f"{told['state']} {told['verdict']}".strip())
-        table.add_row(*map(plain, (*cells, told["executed_by"], told["reason"], ", ".join(told["later"]))))
-    console = Console(width=None if sys.stdout.isatty() else 200, markup=False, highlight=False)
-    console.print(table)
+def _row(told: "Mapping[str, Any]") -> "Iterator[str]":
+    outcome = f"{told['state']} {told['verdict']}".strip()
+    cells = (told["record_id"], told["began"], told["attempt"] or "", outcome, told["executed_by"], told["reason"])
+    yield from map(str, cells)
+    yield ", ".join(told["later"])
 
 
 @app.command()
@@ -118,6 +114,7 @@ def sign(
     reason: Annotated[str, typer.Option("--reason", help="Why what did not pass is approved.")] = "",
     timestamp_url: Annotated[str, typer.Option("--timestamp-url", help="A timestamp service (RFC 3161).")] = "",
     trust: Trust = None,
+    as_json: AsJson = False,
 ) -> None:
     """Sign a record, or a protocol for approval: a PAdES signature on a copy of its PDF."""
     from kit.record.sign import sign as sign_record
@@ -130,11 +127,17 @@ def sign(
             "one key is needed to sign", "name one: --key FILE, --kms-key ARN or --pkcs11-module LIBRARY"
         )
     record = _record(record)
-    with _opened_key(key, kms_key, pkcs11_module, token, key_label, certificate, profile, endpoint_url) as opened:
+    with (
+        answering(as_json=as_json) as answer,
+        _opened_key(key, kms_key, pkcs11_module, token, key_label, certificate, profile, endpoint_url) as opened,
+    ):
         signed = sign_record(
             record, role, meaning, opened,
             deviations=deviation or [], reason=reason, timestamp_url=timestamp_url, trust=trust,
         )  # fmt: skip
+        answer |= {"signed": str(signed.file), "statement": signed.statement.to_json(), "notes": list(signed.notes)}
+    if as_json:
+        return
     for note in signed.notes:
         say(note)
     say(f"SIGNED  {record.name}, {role}: {signed.statement.name}, {signed.statement.time}")
@@ -196,6 +199,7 @@ def deviation(
     action: Annotated[str, typer.Option("--action", help="What is done about it.")],
     decision: Annotated[str, typer.Option("--decision", help="What is decided.")],
     author: Annotated[str, typer.Option("--by", help="Who states this.")] = "",
+    as_json: AsJson = False,
 ) -> None:
     """Add to a record how one of its deviations was handled; the record itself is never edited."""
     from kit.record.addenda import Handling, add
@@ -203,22 +207,31 @@ def deviation(
     from kit.render.addendum import render_addendum
 
     record = _record(record)
-    hold_record(record, Asked(unregistered=True))
-    addendum, warnings = add(record, deviation_id, Handling(cause, impact, action, decision, author), render_addendum)
+    handling = Handling(cause, impact, action, decision, author)
+    with answering(as_json=as_json) as answer:
+        hold_record(record, Asked(unregistered=True))
+        addendum, warnings = add(record, deviation_id, handling, render_addendum)
+        folder = record / "addenda" / addendum.name
+        answer |= {"addendum": addendum.name, "folder": str(folder), "digest": addendum.digest}
     for warning in warnings:
         tell(warning)
+    if as_json:
+        return
     typer.echo(f"ADDENDUM  {addendum.name} to {record.name}")
-    typer.echo(f"  addendum  {record / 'addenda' / addendum.name}")
+    typer.echo(f"  addendum  {folder}")
     typer.echo(f"  digest    {addendum.digest}")
 
 
 @app.command()
-def render(record: Record) -> None:
+def render(record: Record, as_json: AsJson = False) -> None:
     """Render a sealed record again: what was missing is added, what is there must come out the same."""
     from kit.record.rerender import rerender
     from kit.render.record import render_record
 
-    for line in rerender(_record(record), render_record):
+    record = _record(record)
+    with answering(as_json=as_json) as answer:
+        answer["told"] = rerender(record, render_record)
+    for line in () if as_json else answer["told"]:
         say(line)
 
 
@@ -232,20 +245,20 @@ def archive(
     kms_key: Annotated[str, typer.Option("--kms-key", help="The key to encrypt with, else the bucket's.")] = "",
     profile: Annotated[str, typer.Option("--profile", help="A profile of the AWS configuration.")] = "",
     endpoint_url: Annotated[str, typer.Option("--endpoint-url", help="What answers in place of AWS.")] = "",
+    as_json: AsJson = False,
 ) -> None:
     """Keep a record in S3 under Object Lock, in compliance mode, and its receipt in the register."""
     from kit.record.archive import archive_record
 
     until, record = _moment(retain_until), _record(record)
-    archived = archive_record(
-        record,
-        destination,
-        until,
-        kms_key=kms_key,
-        profile=profile,
-        endpoint_url=endpoint_url,
-    )
-    receipt = archived.receipt
+    with answering(as_json=as_json) as answer:
+        archived = archive_record(
+            record, destination, until, kms_key=kms_key, profile=profile, endpoint_url=endpoint_url
+        )
+        receipt = archived.receipt
+        answer |= {"receipt": receipt.to_json(), "file": str(archived.file) if archived.file else None}
+    if as_json:
+        return
     typer.echo(f"ARCHIVED  {record.name}, {len(receipt.files)} files")
     typer.echo(f"  where    {receipt.destination}")
     typer.echo(f"  until    {receipt.retain_until}, {receipt.mode}")

@@ -44,12 +44,17 @@ not make, and why. The HTML is always made.
 
 @dataclass(frozen=True)
 class Sealed:
-    """A sealed record: its folder, its verdict, the digest of its manifest, and what could not be rendered."""
+    """A sealed record: its folder, what was executed, the digest of its manifest, and what could not be rendered."""
 
     folder: Path
-    verdict: Verdict
+    executed: Executed
     digest: str
     warnings: tuple[KitError, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict of the run."""
+        return self.executed.verdict
 
 
 def seal(notebook: Path, outputs: Path, render: Render) -> Sealed:
@@ -93,7 +98,7 @@ def seal(notebook: Path, outputs: Path, render: Render) -> Sealed:
             f"free space or choose another folder; the run is kept, seal it again with `{again}`",
         ) from error
     _discard(working, notebook)
-    return Sealed(folder, executed.verdict, digest, tuple(warnings))
+    return Sealed(folder, executed, digest, tuple(warnings))
 
 
 def close(temporary: Path, folder: Path, outputs: Path, event: str, told: Mapping[str, Json]) -> None:
