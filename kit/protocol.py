@@ -11,8 +11,9 @@ import platform
 import secrets
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from importlib.metadata import version
@@ -206,9 +207,9 @@ class Run:
         # imported here: only a run that reaches AWS needs boto3
         from kit.collect.gather import gather  # noqa: PLC0415
 
-        with ThreadPoolExecutor(THREADS) as executor:
+        with ThreadPoolExecutor(THREADS) as executor, _progress_shown() as progress:
             self._snapshot = gather(
-                self.protocol.id, self.parameters, self._store, self._credentials, executor, _progress
+                self.protocol.id, self.parameters, self._store, self._credentials, executor, progress
             )
         return self._collection(self._snapshot)
 
@@ -383,11 +384,42 @@ def _size(path: Path) -> int:
 def _progress(phase: str, done: int, total: int, size: int = 0) -> None:
     """Tell a waiting `trailkit run` how far the notebook is, some times a second; on its own it tells nobody."""
     path = os.environ.get(PROGRESS_VARIABLE)
-    if not path or (done < total and time.monotonic() - _told.get(phase, 0.0) < _SELDOM_S):
-        return
+    if path and _due(phase, done, total):
+        with Path(path).open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps([phase, done, total, size]) + "\n")
+
+
+def _due(phase: str, done: int, total: int) -> bool:
+    if done < total and time.monotonic() - _told.get(phase, 0.0) < _SELDOM_S:
+        return False
     _told[phase] = time.monotonic()
-    with Path(path).open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps([phase, done, total, size]) + "\n")
+    return True
+
+
+@contextmanager
+def _progress_shown() -> Iterator[Callable[..., None]]:
+    """Yield what tells of progress: under the cell while somebody looks on, and then gone, so that no record has it."""
+    from IPython import get_ipython  # noqa: PLC0415 - a notebook has it; the rest of the kit does not need it
+
+    if os.environ.get(PROGRESS_VARIABLE) or not hasattr(get_ipython(), "kernel"):
+        yield _progress
+        return
+    from IPython.display import HTML, clear_output, display  # noqa: PLC0415
+
+    def bar(text: str, **amount: int) -> Any:
+        given = " ".join(f'{name}="{number}"' for name, number in amount.items())
+        return HTML(f"<label>{text} <progress {given}></progress></label>")  # type: ignore[no-untyped-call]
+
+    handle: Any = display(bar("Asking AWS"), display_id=True)  # type: ignore[no-untyped-call]
+
+    def show(phase: str, done: int, total: int, size: int = 0) -> None:  # noqa: ARG001
+        if _due(phase, done, total):
+            handle.update(bar(f"{phase}: {done} of {total}", max=total, value=done))
+
+    try:
+        yield show
+    finally:
+        clear_output()  # type: ignore[no-untyped-call]
 
 
 def _show_kit_errors_as_cards() -> None:

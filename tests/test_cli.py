@@ -542,6 +542,8 @@ class TestRun:
             papermill = shell(
                 BIN / "papermill", notebook, "outputs/x.ipynb", "-f", path, cwd=other, **sandbox.environment
             )
+            cells = json.loads((other / "outputs" / "x.ipynb").read_text(encoding="utf-8"))["cells"]
+            assert {len(cell["outputs"]) for cell in cells if cell["cell_type"] == "code"} <= {0, 1}
             sealed = shell(TRAILKIT, "seal", "outputs/x.ipynb", cwd=other, **sandbox.environment)
         assert (ours.returncode, ours.stderr) == (1, "")
         assert papermill.returncode == 0

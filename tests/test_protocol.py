@@ -7,11 +7,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_notebook
 
 import kit.protocol
 from kit.canonical import canonical, sha256, sha256_file
 from kit.errors import EvidenceError, ExecutionError, KitError, ParameterError, RecordError
 from kit.findings import Verdict
+from kit.present.displays import MIME
 from kit.protocol import OUTPUT_VARIABLE, PROGRESS_VARIABLE, begin, outputs_folder
 from kit.sandbox.server import Sandbox
 
@@ -221,6 +224,24 @@ class TestProgress:
         lines = [json.loads(line) for line in (tmp_path / "progress").read_text().splitlines()]
         assert lines[-1] == ["Test cases", 1, len(run.protocol.test_cases), 0]
         assert len(lines) > 1
+
+    @pytest.mark.slow
+    def test_whoever_looks_on_sees_it_and_the_notebook_keeps_nothing_of_it(self, tmp_path, monkeypatch):
+        monkeypatch.delenv(PROGRESS_VARIABLE, raising=False)
+        seen: list[dict[str, Any]] = []
+
+        class Watching(NotebookClient):
+            def process_message(self, msg: Any, *arguments: Any) -> Any:
+                seen.append(msg)
+                return super().process_message(msg, *arguments)
+
+        code = "from kit.protocol import begin\nbegin('IQ').collect()"
+        notebook = new_notebook(cells=[new_code_cell(code)])
+        Watching(notebook, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}).execute()
+        told = [msg["content"]["data"]["text/html"] for msg in seen if msg["msg_type"] == "update_display_data"]
+        assert any(re.search(r"Regions: \d+ of \d+ <progress max", bar) for bar in told)
+        (kept,) = notebook.cells[0].outputs
+        assert kept.data[MIME]["kind"] == "collection"
 
 
 class TestCards:
