@@ -301,6 +301,7 @@ class TestSeal:
             f"  pdf     outputs/{name}/record.pdf",
         ]
         assert lines[4] == f"  digest  {sha256_file(outputs / name / 'manifest.json')}"
+        assert name in (outputs / "index.html").read_text(encoding="utf-8")
         told = {line.split()[0]: line for line in lines[6:] if line.startswith("IQ-")}
         assert list(told) == [f"IQ-{number:02}" for number in range(1, 12)]
         assert re.match("IQ-06 +FAIL +Automatic rotation of the key arn:aws:kms:.* is off", told["IQ-06"])
@@ -513,10 +514,12 @@ class TestRun:
             assert [line.split()[0] for line in out.splitlines() if re.match("PASS|  [a-z]", line)] == named * 2
         assert processes_marked(mark) == []
         assert [found.name for found in tmp_path.iterdir()] == ["outputs"]
+        page = (tmp_path / "outputs" / "index.html").read_text(encoding="utf-8")
         records = [found for found in (tmp_path / "outputs").iterdir() if found.is_dir()]
         assert sorted(record.name[:2] for record in records) == ["IQ", "IQ", "OQ", "OQ"]
         for record in records:
             assert {found.name for found in record.iterdir()} == {*PARTS, SIGNED}
+            assert record.name in page
             assert list(verify(record))
             assert shell("sha256sum", "-c", "--quiet", "SHA256SUMS", cwd=record).returncode == 0
             assert "DEMONSTRATION" in (record / "record.html").read_text(encoding="utf-8")
@@ -550,7 +553,7 @@ class TestRun:
         assert (sealed.returncode, sealed.stderr) == (1, "")
         (first,) = records_in(tmp_path / "outputs")
         (second,) = (other / "outputs").glob("IQ-*")
-        assert sorted(found.name for found in (other / "outputs").iterdir()) == [second.name, REGISTER, "x.ipynb"]
+        assert sorted(found.name for found in (other / "outputs").iterdir()) == [second.name, "index.html", REGISTER, "x.ipynb"]
         told = []
         for record in (first, second):
             assert list(verify(record))
@@ -572,7 +575,7 @@ class TestRun:
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.startswith("no usable AWS credentials")
         assert len(done.stderr.splitlines()) == 2
-        assert sorted(found.name for found in (tmp_path / "outputs").iterdir()) == [RUNS, REGISTER]
+        assert sorted(found.name for found in (tmp_path / "outputs").iterdir()) == [RUNS, "index.html", REGISTER]
         (executed,) = (tmp_path / "outputs" / RUNS).glob("*.ipynb")
         assert "Traceback" not in executed.read_text()
         again = shell(TRAILKIT, "seal", executed, cwd=tmp_path)

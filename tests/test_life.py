@@ -149,6 +149,14 @@ def test_the_register_lists_all_that_happened(lived):
     assert "FAIL" in lived.call("register").stdout
 
 
+def test_the_index_is_made_anew_by_whatever_happens_to_a_record(lived):
+    page = (lived.outputs / "index.html").read_text(encoding="utf-8")
+    head = json.loads((lived.outputs / "register.jsonl").read_bytes().splitlines()[-1])
+    assert f"entry {head['number']}, SHA-256" in page
+    for prefix in ("IQP", "IQ", "OQ"):
+        assert lived.folder_of(prefix).name in page
+
+
 def test_a_signed_record_can_not_be_signed_again_in_a_role(lived):
     done = lived.sign(lived.folder_of("IQ"), "reviewer")
     assert (done.returncode, done.stdout) == (2, "")

@@ -73,6 +73,15 @@ def say(line: str, *, err: bool = False) -> None:
     typer.echo(plain(line), err=err)
 
 
+def refresh_index(outputs: Path) -> None:
+    """Write the index page of an outputs folder anew, where there is a register; that it can't be written is told."""
+    from kit.record.register import REGISTER
+    from kit.render.index import refresh_index as refresh
+
+    if (outputs / REGISTER).exists() and (problem := refresh(outputs)):
+        tell(problem)
+
+
 @contextmanager
 def answering(*, as_json: bool) -> "Iterator[dict[str, Any]]":
     """Yield what a command is to answer to a machine, and print it as one JSON object, where that was asked for.

@@ -9,7 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kit.cli.app import AsJson, Output, Parameters, Settings, Trust, answering, app, finish, print_table, say, tell
+from kit.cli.app import (
+    AsJson,
+    Output,
+    Parameters,
+    Settings,
+    Trust,
+    answering,
+    app,
+    finish,
+    print_table,
+    refresh_index,
+    say,
+    tell,
+)
 from kit.errors import ExecutionError, KitError, ParameterError
 
 if TYPE_CHECKING:
@@ -69,6 +82,7 @@ def protocol(
             for warning in issued.warnings:
                 tell(warning)
             answer["protocols"].append(_files_of(issued.folder, issued.digest))
+            refresh_index(output)
             if not as_json:
                 typer.echo(f"ISSUED  {issued.folder.name}")
                 _tell_files(issued.folder, issued.digest)
@@ -167,10 +181,13 @@ def _ended_runs_registered(output: Path) -> Iterator[None]:
 
     try:
         yield
-    except BaseException:
+    except BaseException as error:
         # it is told what went wrong; that the register can't be written as well is told by the next run
         with suppress(KitError, OSError), locked_register(output) as register:
             settle(register, output)
+        # whoever interrupts does not wait for it
+        if isinstance(error, KitError):
+            refresh_index(output)
         raise
 
 
@@ -203,6 +220,7 @@ def _tell_each(records: "Iterator[Sealed]", *, as_json: bool) -> None:
         for sealed in records:
             for warning in sealed.warnings:
                 tell(warning)
+            refresh_index(sealed.folder.parent)
             verdicts.append(sealed.verdict)
             answer["records"].append(_told(sealed))
             if not as_json:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kit.cli.app import AsJson, Output, Record, Trust, answering, app, print_table, say, tell
+from kit.cli.app import AsJson, Output, Record, Trust, answering, app, print_table, refresh_index, say, tell
 from kit.errors import KitError, ParameterError, SigningError
 
 if TYPE_CHECKING:
@@ -86,6 +86,23 @@ def register(output: Output = Path("outputs"), as_json: AsJson = False) -> None:
     print_table(columns, (_row(one.to_json()) for one in found), {})
 
 
+@app.command()
+def index(output: Output = Path("outputs"), as_json: AsJson = False) -> None:
+    """Write `index.html` into an outputs folder: every run and record, to look through; it is no part of any."""
+    from kit.render.index import INDEX_PAGE, write_index
+
+    with answering(as_json=as_json) as answer:
+        shown = write_index(output)
+        file = output / INDEX_PAGE
+        answer |= {"file": str(file), "rows": len(shown.rows), "register": shown.head.to_json()}
+        if shown.problem:
+            raise shown.problem
+    if as_json:
+        return
+    say(f"INDEX  {len(shown.rows)} rows, up to entry {shown.head.number} of the register")
+    say(f"  html  {file}")
+
+
 def _row(told: "Mapping[str, Any]") -> "Iterator[str]":
     outcome = f"{told['state']} {told['verdict']}".strip()
     cells = (told["record_id"], told["began"], told["attempt"] or "", outcome, told["executed_by"], told["reason"])
@@ -135,6 +152,7 @@ def sign(
             record, role, meaning, opened,
             deviations=deviation or [], reason=reason, timestamp_url=timestamp_url, trust=trust,
         )  # fmt: skip
+        refresh_index(record.parent)
         answer |= {"signed": str(signed.file), "statement": signed.statement.to_json(), "notes": list(signed.notes)}
     if as_json:
         return
@@ -212,6 +230,7 @@ def deviation(
         hold_record(record, Asked(unregistered=True))
         addendum, warnings = add(record, deviation_id, handling, render_addendum)
         folder = record / "addenda" / addendum.name
+        refresh_index(record.parent)
         answer |= {"addendum": addendum.name, "folder": str(folder), "digest": addendum.digest}
     for warning in warnings:
         tell(warning)
@@ -256,6 +275,7 @@ def archive(
             record, destination, until, kms_key=kms_key, profile=profile, endpoint_url=endpoint_url
         )
         receipt = archived.receipt
+        refresh_index(record.parent)
         answer |= {"receipt": receipt.to_json(), "file": str(archived.file) if archived.file else None}
     if as_json:
         return
