@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -209,7 +209,23 @@ def index_sha256(folder: Path) -> str:
     return sha256_file(path) if path.exists() else sha256(b"")
 
 
-def read_body(folder: Path, entry: Entry) -> bytes:
+class Kept(Protocol):
+    """What is known of a body that was kept: the id of its entry, its file and its hash."""
+
+    @property
+    def id(self) -> str:
+        """The id of its entry."""
+
+    @property
+    def path(self) -> str:
+        """Its file, in the folder of the evidence."""
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of its bytes."""
+
+
+def read_body(folder: Path, entry: Kept) -> bytes:
     """Return the recorded body of an entry, held against its hash; empty for an attempt without an answer.
 
     Raises:

@@ -2,7 +2,9 @@
 
 import os
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -37,3 +39,32 @@ def chromium() -> str:
     if os.environ.get("TRAILKIT_CI"):
         pytest.fail("no Chromium on this machine: apt-get install chromium")
     pytest.skip("no Chromium on this machine: apt-get install chromium")
+
+
+@pytest.fixture(scope="module")
+def opened(chromium: str) -> Iterator[Callable[..., Any]]:
+    """Opens a page as given, and returns it with whatever it said or asked for, as `heard`.
+
+    Of a module and not of the session: an event loop runs as long as the browser does, and no other test expects one.
+    """
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as tool:
+        browser = tool.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-background-networking"]
+        )
+
+        def open_page(path: Path, width: int = 1440, scheme: str = "light", *, script: bool = True) -> Any:
+            context = browser.new_context(
+                viewport={"width": width, "height": 900}, color_scheme=scheme, java_script_enabled=script
+            )
+            page = context.new_page()
+            page.heard = []
+            page.on("console", lambda message: page.heard.append(message.text))
+            page.on("pageerror", lambda error: page.heard.append(str(error)))
+            page.on("request", lambda request: page.heard.append(request.url))
+            page.goto(path.as_uri())
+            return page
+
+        yield open_page
+        browser.close()

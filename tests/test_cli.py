@@ -322,7 +322,7 @@ class TestSeal:
         assert [case["test_case"] for case in failed] == ["IQ-06"]
         assert "Automatic rotation" in failed[0]["finding"]
 
-    def test_as_json_an_error_is_part_of_the_answer(self, call, tmp_path):
+    def test_as_json_an_error_is_part_of_the_answer(self, call):
         status, out, err = call("seal", "none.ipynb", "--json")
         told = json.loads(out)
         assert (status, told["verdict"], told["records"]) == (2, None, [])
@@ -553,7 +553,8 @@ class TestRun:
         assert (sealed.returncode, sealed.stderr) == (1, "")
         (first,) = records_in(tmp_path / "outputs")
         (second,) = (other / "outputs").glob("IQ-*")
-        assert sorted(found.name for found in (other / "outputs").iterdir()) == [second.name, "index.html", REGISTER, "x.ipynb"]
+        left = sorted(found.name for found in (other / "outputs").iterdir())
+        assert left == [second.name, "index.html", REGISTER, "x.ipynb"]
         told = []
         for record in (first, second):
             assert list(verify(record))

@@ -276,7 +276,7 @@ class TestDemonstration:
     def test_a_page_of_nothing_else_is_stamped_as_a_whole(self, tmp_path):
         register(tmp_path, ("started", run_of(0)))
         write_index(tmp_path)
-        assert f'<p class="tk-strip">{DEMONSTRATION}</p>' in (tmp_path / INDEX_PAGE).read_text("utf-8")
+        assert f">{DEMONSTRATION}</aside>" in (tmp_path / INDEX_PAGE).read_text("utf-8")
 
     def test_a_real_account_is_not_stamped(self, standing):
         assert "DEMONSTRATION" not in written(standing).text
@@ -431,33 +431,6 @@ class TestCommand:
 
 
 # In a browser
-
-Open = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def opened(chromium: str) -> Iterator[Open]:
-    """Opens a page as given, and returns it with whatever it said or asked for."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as tool:
-        browser = tool.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-background-networking"]
-        )
-
-        def open_page(path: Path, width: int = 1440, scheme: str = "light", *, script: bool = True) -> Any:
-            context = browser.new_context(
-                viewport={"width": width, "height": 900}, color_scheme=scheme, java_script_enabled=script
-            )
-            page = context.new_page()
-            page.heard = []
-            page.on("console", lambda message: page.heard.append(message.text))
-            page.on("pageerror", lambda error: page.heard.append(str(error)))
-            page.on("request", lambda request: page.heard.append(request.url))
-            page.goto(path.as_uri())
-            return page
-
-        yield open_page
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from base64 import b64decode, b64encode
+from dataclasses import replace
 from hashlib import sha256
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -20,11 +21,12 @@ import pytest
 from fixtures.sample_record import DIGEST, HOSTILE, TRAIL, context, evidence, finding, hostile_notebook, notebook, step
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from kit.errors import RenderError
+from kit.errors import EvidenceError, RenderError
+from kit.evidence import EvidenceStore
 from kit.present.displays import Display
 from kit.record.signatures.places import BOXES, PAGES
 from kit.render.bodies import readable
-from kit.render.context import Attachment, EvidenceEntry, RecordContext, attach_folder, evidence_entries
+from kit.render.context import Attachment, EvidenceEntry, RecordContext, attach_evidence, evidence_entries
 from kit.render.html import css_text, render_html
 from kit.render.pdf import render_pdf
 
@@ -368,7 +370,7 @@ def test_unknown_page_size_is_refused() -> None:
 
 def test_evidence_folder_is_read_and_attached(tmp_path: Path) -> None:
     assert evidence_entries(tmp_path) == ()
-    assert attach_folder(tmp_path) == []
+    assert attach_evidence(tmp_path, ()) == []
     entry = EvidenceEntry.from_json({**vars(evidence(1)[0]), "unknown": 1})
     assert entry == evidence(1)[0]
 
@@ -394,6 +396,22 @@ def test_pdf_is_archival_and_tagged(pdf: bytes) -> None:
                    if isinstance(item, pikepdf.Dictionary) and item.get("/S") == "/Figure"]  # fmt: skip
         assert len(figures) == 2
         assert all("Matrix of" in str(figure.Alt) for figure in figures)
+
+
+def test_tables_of_the_pdf_have_headers_and_its_figures_numbers(html: str, pdf: bytes, sheets: list[str]) -> None:
+    with pikepdf.open(io.BytesIO(pdf)) as document:
+        headers = [item for item in document.objects
+                   if isinstance(item, pikepdf.Dictionary) and item.get("/S") == "/TH"]  # fmt: skip
+        assert len(headers) > 100
+        # a row that is too tall for one sheet has an empty one where it goes on
+        assert sum(not len(header.get("/K", [])) for header in headers) <= html.count(" tk-tall")
+    assert sum("Received, AWS request id, SHA-256 of the body" in text for text in sheets) > 1  # again on each sheet
+    assert [number for text in sheets for number in re.findall(r"Figure (\d)\.", text)] == ["1", "2"]
+
+
+def test_last_sheet_is_that_of_the_signatures_and_the_foot_of_the_record(sheets: list[str]) -> None:
+    assert "Electronic signatures" in sheets[-1]
+    assert "Without any software of ours" in sheets[-1]
 
 
 def test_pdf_embeds_every_font(pdf: bytes) -> None:
@@ -571,55 +589,63 @@ def test_exporters_take_the_record_from_the_resources() -> None:
         assert list(document.attachments) == ["findings.json"]
 
 
-# In a browser
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize("text", [HOSTILE, "M" * 300, "M" * 10_000], ids=["markup", "unbroken", "endless"])
-def test_hostile_page_fits_a_narrow_screen(chromium: str, text: str, tmp_path: Path) -> None:
-    playwright = pytest.importorskip("playwright.sync_api")
-    path = tmp_path / "record.html"
-    path.write_text(render_html(hostile_notebook(text), context(record_id=text)), "utf-8")
-    with playwright.sync_playwright() as tool:
-        browser = tool.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-background-networking"]
-        )
-        page = browser.new_page(viewport={"width": 360, "height": 900})
-        page.goto(path.as_uri())
-        assert page.evaluate("document.documentElement.scrollWidth") == 360
-        assert page.evaluate("document.scripts.length") == 0
-        browser.close()
-
-
-@pytest.mark.browser
-def test_page_in_a_browser_is_quiet_and_fits_every_width(chromium: str, html: str, tmp_path: Path) -> None:
-    playwright = pytest.importorskip("playwright.sync_api")
-    path = tmp_path / "record.html"
-    path.write_text(html, "utf-8")
-    with playwright.sync_playwright() as tool:
-        browser = tool.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-background-networking"]
-        )
-        for width in (360, 768, 1440):
-            for scheme in ("light", "dark"):
-                page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-                heard: list[str] = []
-                page.on("console", lambda message, heard=heard: heard.append(message.text))
-                page.on("pageerror", lambda error, heard=heard: heard.append(str(error)))
-                page.on("request", lambda request, heard=heard: heard.append(request.url))
-                page.goto(path.as_uri())
-                assert [entry for entry in heard if not entry.startswith(("data:image/", path.as_uri()))] == []
-                assert page.evaluate("document.documentElement.scrollWidth") == width
-                ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
-                assert (ground == "rgb(255, 255, 255)") is (scheme == "light")
-                page.emulate_media(media="print")
-                assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-                assert page.evaluate("getComputedStyle(document.querySelector('.tk-fold > ul')).height") != "0px"
-                page.close()
-        browser.close()
+# The sample
 
 
 def test_sample_carries_what_the_tests_rely_on(html: str) -> None:
     assert HOSTILE.count("<script>") == 1
     assert b64decode(PIXEL).startswith(b"\x89PNG")
     assert json.dumps(notebook())
+
+
+# Large records
+
+
+def _large(**more: object) -> RecordContext:
+    made = [
+        replace(one, id=f"E{number:04}", path=one.path and f"E{number:04}-kms-DescribeKey.json")
+        for number, one in enumerate(evidence(60) * 9, start=1)
+    ]
+    made[0] = replace(made[0], **more)  # type: ignore[arg-type]
+    return context(evidence=tuple(made))
+
+
+def test_every_entry_of_a_large_record_is_on_the_page_and_on_paper() -> None:
+    record = _large()
+    page = render_html(notebook(), record)
+    ids = {one.id for one in record.evidence}
+    assert set(re.findall(r"^(?:<[^>]*>)*(E\d{4}) ", page, re.MULTILINE)) == ids
+    links = set(re.findall(r'href="#(evidence-[^"]*)"', page))
+    assert links
+    assert all(page.count(f'id="{link}"') == 1 for link in links)
+    printed = pypdf.PdfReader(io.BytesIO(render_pdf(page, record))).pages
+    paper = " ".join(word for sheet in printed for word in sheet.extract_text().split())
+    assert {f"E{number}" for number in re.findall(r"E(\d{4}) (?:\d{3}|none) ", paper)} == ids
+
+
+def test_body_that_a_large_record_has_no_room_for_is_in_the_file_its_line_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("kit.render.answers._BODIES", 1)
+    page = render_html(notebook(), _large())
+    # cited by the finding that failed
+    assert re.findall("<summary>Response (E[0-9]+)", page) == ["E0003"]
+    assert "E0500-kms-DescribeKey.json" in page
+    assert "each other one is in the file that its line names" in page
+
+
+def test_name_in_a_large_record_can_not_pass_for_an_entry_of_its_own() -> None:
+    page = render_html(notebook(), _large(operation="DescribeKey\nE9999 200"))
+    assert "DescribeKey E9999 200" in page
+
+
+def test_evidence_that_was_changed_is_not_shown(tmp_path: Path) -> None:
+    EvidenceStore(tmp_path / "evidence").add(
+        b"{}", service="kms", operation="DescribeKey", region="eu-central-1", reader="", parameters={}, attempt=1,
+        sent="2026-11-02T09:14:02.113Z", received="2026-11-02T09:14:02.113Z", status=200,
+    )  # fmt: skip
+    (entry,) = evidence_entries(tmp_path / "evidence")
+    assert entry.read() == "{}"
+    (tmp_path / "evidence" / entry.path).write_bytes(b"[]")
+    with pytest.raises(EvidenceError, match="evidence E0001 was changed"):
+        render_html(notebook(), context(evidence=(entry,)))

@@ -1,13 +1,13 @@
 """What a rendering needs to know besides the notebook: which record this is, and the evidence it rests on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, Self
 
 from kit.canonical import Json
 from kit.errors import RenderError
-from kit.evidence import INDEX, is_ledger, read_body, read_index
+from kit.evidence import INDEX, read_body, read_index
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,8 @@ class EvidenceEntry:
     """One recorded response: what was asked, what came back, and the text of it.
 
     `time` is when the answer was received, by the local clock; `date` is the server's own. `path` is relative to the
-    folder of the evidence. `text` is None where there is no body that is text.
+    folder of the evidence. `text` is None where there is no body that is text, and where it is read from `folder` when
+    it is needed: very many bodies don't fit into memory.
     """
 
     id: str
@@ -33,6 +34,27 @@ class EvidenceEntry:
     failure: str = ""
     parameters: Json = None
     masked: tuple[str, ...] = ()
+    folder: Path | None = None
+
+    @property
+    def ledger(self) -> str:
+        """What it is a ledger of; empty where it is an answer."""
+        told = self.parameters.get("ledger") if isinstance(self.parameters, dict) else None
+        return str(told or "")
+
+    def read(self) -> str | None:
+        """Return the text of the body, held against its hash; None where there is none that is text.
+
+        Raises:
+            EvidenceError: it is missing or changed.
+        """
+        # a ledger is no text, and may be large
+        if self.text is not None or self.folder is None or not self.path or self.ledger:
+            return self.text
+        try:
+            return read_body(self.folder, self).decode("utf-8")
+        except UnicodeDecodeError:
+            return None
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
@@ -85,43 +107,33 @@ class RecordContext:
 
 
 def evidence_entries(folder: Path) -> tuple[EvidenceEntry, ...]:
-    """Return the evidence of a folder with the text of each body, held against its hash.
-
-    Raises:
-        EvidenceError: the index can't be read, or a body is missing or changed.
-    """
-    entries = []
-    for entry in read_index(folder):
-        try:
-            # a ledger is no text, and may be large
-            text = read_body(folder, entry).decode("utf-8") if entry.path and not is_ledger(entry) else None
-        except UnicodeDecodeError:
-            text = None
-        made = EvidenceEntry(
-            entry.id, entry.service, entry.operation, entry.region, entry.status, entry.request_id, entry.date,
-            entry.received, entry.sha256, entry.bytes, str(PurePosixPath(entry.path)) if entry.path else "", text,
-            entry.failure, entry.parameters, entry.masked,
-        )  # fmt: skip
-        entries.append(made)
-    return tuple(entries)
-
-
-def attach_folder(folder: Path) -> list[Attachment]:
-    """Return the files of an evidence folder as attachments: the index first, then the bodies in its order.
+    """Return the evidence of a folder; each body is read when it is needed.
 
     Raises:
         EvidenceError: the index can't be read.
     """
+    return tuple(
+        EvidenceEntry(
+            entry.id, entry.service, entry.operation, entry.region, entry.status, entry.request_id, entry.date,
+            entry.received, entry.sha256, entry.bytes, str(PurePosixPath(entry.path)) if entry.path else "", None,
+            entry.failure, entry.parameters, entry.masked, folder,
+        )
+        for entry in read_index(folder)
+    )  # fmt: skip
+
+
+def attach_evidence(folder: Path, entries: Sequence[EvidenceEntry]) -> list[Attachment]:
+    """Return the files of an evidence folder as attachments: the index first, then the bodies of its entries."""
     mimes = {
         ".json": "application/json", ".xml": "application/xml", ".txt": "text/plain", ".gz": "application/gzip",
     }  # fmt: skip
     found = []
     if (folder / INDEX).is_file():
         found.append(Attachment(f"evidence/{INDEX}", folder / INDEX, "Index of the evidence", "application/jsonl"))
-    for entry in read_index(folder):
+    for entry in entries:
         if entry.path:
             mime = mimes.get(PurePosixPath(entry.path).suffix, "application/octet-stream")
-            what = "a line for each answer" if is_ledger(entry) else "body of the response, as received"
+            what = "a line for each answer" if entry.ledger else "body of the response, as received"
             said = f"{entry.id}, {entry.service}:{entry.operation}: {what}"
             found.append(Attachment(f"evidence/{entry.path}", folder / entry.path, said, mime))
     return found

@@ -7,7 +7,7 @@ of the notebook are rendered; what else it put out is shown as plain text.
 import re
 from base64 import b64decode, b64encode
 from binascii import Error as NoBase64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from itertools import count
 from typing import Any
@@ -18,16 +18,14 @@ from markupsafe import Markup
 from kit.errors import RenderError
 from kit.present.displays import Display, cells, display_of, last, markup, outputs, read_displays, source
 from kit.present.templating import compact, environment, stylesheet, template_text
-from kit.present.text import cut, plain, slug, visible
+from kit.present.text import cut, plain, visible
 from kit.present.words import VERDICTS
 from kit.record.signatures.places import BOXES, PAGES
-from kit.render.bodies import readable
+from kit.render.answers import MOST_ROWS, Answer, Group, anchor, citations, groups, rows
 from kit.render.context import EvidenceEntry, RecordContext
 from kit.render.guard import brief, stamp, verdict, warnings
 from kit.render.prose import Heading, Prose
 
-_BODY = 20_000
-_BODIES = 4_000_000
 _FOREIGN = 8_000
 _PNG = re.compile(r"[A-Za-z0-9+/=\s]+")
 _COLOUR_CODE = re.compile(r"\x1b\[[0-9;]*m")
@@ -83,10 +81,13 @@ class _Page:
         self.brief_title = "Results in brief" if record.executed else "Test cases in brief"
         self.verdict = verdict(self.conclusion, self.brief, self.steps)
         self.links = _Links(displays, record.evidence)
-        self.cited = _cited(self.steps)
+        self.cited = citations(self.steps)
         self.contents: list[tuple[Heading, list[tuple[str, str, str]]]] = []
         self.blocks = Markup("").join(self._blocks(notebook))
-        self.evidence = list(self._evidence())
+        few = len(record.evidence) <= MOST_ROWS
+        self.evidence: list[Answer] = rows(record.evidence) if few else []
+        # after the blocks, which say what they link to
+        self.groups: list[Group] = [] if few else groups(record.evidence, self.cited, self.links.evidence)
         self.roles = list(BOXES)
 
     @property
@@ -109,9 +110,9 @@ class _Page:
         bodies = {f"evidence/{entry.path}" for entry in self.record.evidence}
         return [(name, file["bytes"], file["sha256"]) for name, file in sorted(listed.items()) if name not in bodies]
 
-    def cited_by(self, entry_id: str) -> list[str]:
+    def cited_by(self, entry_id: str) -> Sequence[str]:
         """Return the test cases that rest on an entry of the evidence."""
-        return self.cited.get(entry_id, [])
+        return self.cited[entry_id].cases if entry_id in self.cited else ()
 
     def _blocks(self, notebook: Mapping[str, Any]) -> Iterable[Markup]:
         prose = Prose(self.title, [f"{step['test_case']} {step['title']}" for step in self.steps])
@@ -132,20 +133,11 @@ class _Page:
         display = display_of(output)
         if display is None:
             return _foreign(output)
-        anchor = next(anchors)
+        place = next(anchors)
         if display.kind == "step" and self.contents:
             data = display.data
-            self.contents[-1][1].append((anchor, str(data["test_case"]), str(data["title"])))
-        return markup(display, self.links, anchor)
-
-    def _evidence(self) -> Iterable[tuple[EvidenceEntry, str, str]]:
-        """Yield each entry with its id on the page and its body for reading, cut where it is long."""
-        left = _BODIES
-        for entry in self.record.evidence:
-            body = "" if entry.text is None else readable(entry.text)
-            shown = body[:_BODY] if left > 0 else ""
-            left -= len(shown)
-            yield entry, self.links("evidence", entry.id)[1:], shown + _rest(entry, body, shown)
+            self.contents[-1][1].append((place, str(data["test_case"]), str(data["title"])))
+        return markup(display, self.links, place)
 
 
 class _Links:
@@ -154,14 +146,16 @@ class _Links:
     def __init__(self, displays: list[Display], evidence: tuple[EvidenceEntry, ...]) -> None:
         self._known: dict[tuple[str, str], str] = {}
         self._anchors: list[str] = []
+        self.evidence: set[str] = set()
+        """The entries that were linked to so far."""
         number = count(1)
         for display in displays:
-            anchor = f"{display.kind}-{next(number)}"
+            place = f"{display.kind}-{next(number)}"
             if display.kind == "step":
-                self._known.setdefault(("step", str(display.data["test_case"])), f"#{anchor}")
-            self._anchors.append(anchor)
+                self._known.setdefault(("step", str(display.data["test_case"])), f"#{place}")
+            self._anchors.append(place)
         for entry in evidence:
-            self._known.setdefault(("evidence", entry.id), f"#evidence-{slug(entry.id)}")
+            self._known.setdefault(("evidence", entry.id), f"#{anchor(entry.id)}")
         rows: list[Any] = next(
             (display.data["rows"] for display in reversed(displays) if display.kind == "traceability"), []
         )
@@ -172,26 +166,13 @@ class _Links:
             self._known.setdefault(("clause", f"{row['source']} {row['clause']}"), f"#trace-{index}")
 
     def __call__(self, kind: str, key: str) -> str:
+        if kind == "evidence":
+            self.evidence.add(key)
         return self._known.get((kind, key), "")
 
     def anchors(self) -> Any:
         """Return the ids of the displays, in their order."""
         return iter(self._anchors)
-
-
-def _cited(steps: list[Mapping[str, Any]]) -> dict[str, list[str]]:
-    cited: dict[str, dict[str, None]] = {}
-    for step in steps:
-        for finding in step["findings"]:
-            for entry_id in finding.get("evidence") or []:
-                cited.setdefault(str(entry_id), {})[str(step["test_case"])] = None
-    return {entry_id: list(cases) for entry_id, cases in cited.items()}
-
-
-def _rest(entry: EvidenceEntry, body: str, shown: str) -> str:
-    if len(shown) == len(body):
-        return ""
-    return f"\n… ({len(body):,} characters; whole in evidence/{entry.path})"
 
 
 def _code(cell: Mapping[str, Any], number: int) -> Markup:

@@ -3,10 +3,14 @@
 import gc
 import logging
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from datetime import UTC, datetime
+from functools import partial
+from hashlib import md5
 from io import BytesIO, StringIO
+from types import SimpleNamespace
 from typing import Any
 from warnings import catch_warnings, simplefilter
 
@@ -18,6 +22,7 @@ _PANGO = "apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
 _SCREEN = re.compile(r"<!--screen-->.*?<!--/screen-->", re.DOTALL)
 # Marks of direction, which WeasyPrint does not know, and the labels by which a narrow screen stacks its tables.
 _ONLY_SCREEN_READS = re.compile(r'</?bdi>| data-label="[^"]*"')
+_LEVEL = 6
 _MOMENT = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d+)?Z")
 
 
@@ -62,25 +67,66 @@ def _write(
     # A record holds its pictures itself; whatever else a drawing asks for is not fetched.
     fetcher = weasyprint.urls.URLFetcher(allowed_protocols=("data",), allow_redirects=False)
     page = weasyprint.HTML(string=html, url_fetcher=fetcher)
-    files = [_attach(weasyprint, attachment, created) for attachment in sorted(attachments, key=lambda one: one.name)]
+    by_name = sorted(attachments, key=lambda one: one.name)
+    files = [_attach(weasyprint, fetcher, attachment, created) for attachment in by_name]
     identifier = (record.record_digest or record.record_id or "unsealed").encode()
-    with catch_warnings():
+    with catch_warnings(), _thrift():
         # WeasyPrint leaves its colour profile to the interpreter to close.
         simplefilter("ignore", ResourceWarning)
-        pdf = page.write_pdf(pdf_variant="pdf/a-3a", pdf_identifier=identifier, attachments=files)
+        pdf = page.write_pdf(
+            pdf_variant="pdf/a-3a",
+            pdf_identifier=identifier,
+            attachments=files,
+            finisher=partial(_write_once, by_name),
+        )
     return bytes(pdf)
 
 
-def _attach(weasyprint: Any, attachment: Attachment, created: datetime) -> Any:
-    made = weasyprint.Attachment(
-        string=b"", name=attachment.name, description=attachment.description, created=created, modified=created,
-        relationship=attachment.relationship,
-    )  # fmt: skip
-    # WeasyPrint takes the type from the name, by tables that differ between machines; the caller knows it.
+class _Written:
+    """An object of a PDF as its bytes: pydyf writes, and compresses, each anew whenever it looks at it, twice."""
+
+    def __init__(self, made: Any) -> None:
+        self.number, self.generation, self.free, self.offset = made.number, made.generation, made.free, 0
+        self.compressible = made.compressible
+        self.data = b"" if made.free == "f" else made.data
+
+    @property
+    def indirect(self) -> bytes:
+        """The object with its number, as it stands in the file."""
+        return b"%d %d obj\n%b\nendobj" % (self.number, self.generation, self.data)
+
+
+def _write_once(attachments: Sequence[Attachment], document: Any, pdf: Any) -> None:  # noqa: ARG001 - WeasyPrint's
+    """Write each object of a PDF that is complete, the attachments in it; what it was made of is let go of."""
+    content = {}
+    files = iter(attachments)
+    for made in pdf.objects:
+        if isinstance(made, dict) and made.get("Type") == "/Filespec":
+            content[int(made["EF"]["F"].split()[0])] = next(files)
+    for index, made in enumerate(pdf.objects):
+        if index in content:
+            _fill(made, content[index])
+        pdf.objects[index] = _Written(made)
+
+
+def _fill(stream: Any, attachment: Attachment) -> None:
+    """Give an embedded file its content, and say how long it is and what its MD5 is (ISO 32000-2, 7.11.4)."""
     try:
-        made.source = nullcontext((BytesIO(attachment.read()), None, None, attachment.mime))
+        content = attachment.read()
     except OSError as error:
         raise RenderError(f"{attachment.name} can't be attached: {error.strerror}", "seal the run again") from error
+    stream.stream = [content]
+    stream.extra["Params"] |= {"CheckSum": f"<{md5(content, usedforsecurity=False).hexdigest()}>", "Size": len(content)}
+
+
+def _attach(weasyprint: Any, fetcher: Any, attachment: Attachment, created: datetime) -> Any:
+    """Return an attachment for WeasyPrint, its name in place of its content: all of them don't fit into memory."""
+    made = weasyprint.Attachment(
+        string=b"", name=attachment.name, description=attachment.description, created=created, modified=created,
+        relationship=attachment.relationship, url_fetcher=fetcher,
+    )  # fmt: skip
+    # WeasyPrint takes the type from the name, by tables that differ between machines; the caller knows it.
+    made.source = nullcontext((BytesIO(attachment.name.encode()), None, None, attachment.mime))
     return made
 
 
@@ -120,6 +166,33 @@ def _no_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+@contextmanager
+def _thrift() -> Iterator[None]:
+    """Have pydyf keep the list of pages of one PDF, which it makes anew for each tag: that takes the record's square.
+
+    And have it compress at zlib's own level: at its highest, the text of a page takes ten times as long, and is a
+    twentieth smaller.
+    """
+    import pydyf  # noqa: PLC0415 - as WeasyPrint is
+
+    known: dict[int, tuple[bytes, ...]] = {}
+    listed = pydyf.PDF.page_references
+
+    def kept(pdf: Any) -> tuple[bytes, ...]:
+        pages = len(pdf.pages["Kids"])
+        if pages not in known:
+            known.clear()
+            known[pages] = listed.fget(pdf)
+        return known[pages]
+
+    compression = SimpleNamespace(compressobj=lambda level: zlib.compressobj(min(level, _LEVEL)))
+    pydyf.PDF.page_references, pydyf.zlib = property(kept), compression
+    try:
+        yield
+    finally:
+        pydyf.PDF.page_references, pydyf.zlib = listed, zlib
 
 
 def _for_paper(html: str) -> str:

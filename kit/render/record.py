@@ -7,7 +7,7 @@ from typing import Any
 from kit.errors import KitError, MissingLibraryError
 from kit.record.executed import Executed
 from kit.record.manifest import APPROVAL, EVIDENCE, FINDINGS, HTML, JUNIT, MANIFEST, NOTEBOOK, PDF, read_manifest
-from kit.render.context import Attachment, RecordContext, attach_folder, evidence_entries
+from kit.render.context import Attachment, RecordContext, attach_evidence, evidence_entries
 from kit.render.html import render_html
 from kit.render.pdf import render_pdf
 
@@ -56,7 +56,7 @@ def _render(folder: Path, notebook: Mapping[str, Any], record: RecordContext) ->
     page = render_html(notebook, record)
     (folder / HTML).write_text(page, encoding="utf-8")
     try:
-        content = render_pdf(page, record, [*_attached(folder), *attach_folder(folder / EVIDENCE)])
+        content = render_pdf(page, record, [*_attached(folder), *attach_evidence(folder / EVIDENCE, record.evidence)])
     except MissingLibraryError as error:
         return [error]
     (folder / PDF).write_bytes(content)
