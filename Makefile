@@ -34,6 +34,7 @@ bench: $(STAMP) ## measure speed and memory
 	@$(BIN)/python tests/bench_integrity.py
 	@$(BIN)/python tests/bench_verify.py
 	@$(BIN)/python tests/bench_render.py
+	@$(BIN)/python tests/bench_index.py
 
 faults: $(STAMP) ## interrupt whatever writes, at every step and at many moments
 	@$(BIN)/python tests/faults.py
