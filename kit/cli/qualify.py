@@ -185,7 +185,7 @@ def _ended_runs_registered(output: Path) -> Iterator[None]:
         # it is told what went wrong; that the register can't be written as well is told by the next run
         with suppress(KitError, OSError), locked_register(output) as register:
             settle(register, output)
-        # whoever interrupts does not wait for it
+        # a run that failed stands in the index too
         if isinstance(error, KitError):
             refresh_index(output)
         raise
