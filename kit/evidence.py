@@ -197,9 +197,14 @@ def _read_entry(line: bytes, number: int, path: Path) -> Entry:
     return entry
 
 
+def ledger_of(parameters: Json) -> Json:
+    """Return the name of the ledger that an entry with these parameters is; None where it is an answer of its own."""
+    return parameters.get("ledger") if isinstance(parameters, dict) else None
+
+
 def is_ledger(entry: Entry, name: str = "") -> bool:
     """Return whether an entry is a ledger, the one of that name where it is given, and no answer of its own."""
-    told = entry.parameters.get("ledger") if isinstance(entry.parameters, dict) else None
+    told = ledger_of(entry.parameters)
     return told is not None and name in ("", told)
 
 

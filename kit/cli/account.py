@@ -19,14 +19,13 @@ def sandbox(
     """Serve the embedded account until Ctrl-C, and print the endpoint and the parameters to use."""
     from kit.sandbox import server
 
-    if list_faults and as_json:
-        told = [
-            {"name": one.name, "changes": one.changes, "description": one.description} for one in server.list_faults()
-        ]
-        typer.echo(json.dumps(told, indent=2))
-        return
     if list_faults:
-        for one in server.list_faults():
+        faults = server.list_faults()
+        if as_json:
+            told = [{"name": one.name, "changes": one.changes, "description": one.description} for one in faults]
+            typer.echo(json.dumps(told, indent=2))
+            return
+        for one in faults:
             typer.echo(f"{one.name:34} {', '.join(one.changes) or '-':34} {one.description}")
         return
     import time

@@ -36,7 +36,6 @@ _DEMO = {
     "protocol_id": "VP-DEMO",
     "reason": "demonstration",
 }
-_FILES = {"html": "record.html", "pdf": "record.pdf", "signed": "record.signed.pdf"}
 _STYLES = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow", "NOT EXECUTED": "yellow"}
 _MEANINGS = {
     "executor": "I executed this protocol.",
@@ -225,8 +224,9 @@ def _tell_each(records: "Iterator[Sealed]", *, as_json: bool) -> None:
             answer["records"].append(_told(sealed))
             if not as_json:
                 _tell_record(sealed)
-        answer["verdict"] = roll_up(verdicts).value
-    finish(roll_up(verdicts))
+        verdict = roll_up(verdicts)
+        answer["verdict"] = verdict.value
+    finish(verdict)
 
 
 def _told(sealed: "Sealed") -> dict[str, Any]:
@@ -240,7 +240,10 @@ def _told(sealed: "Sealed") -> dict[str, Any]:
 
 
 def _files_of(folder: Path, digest: str) -> dict[str, Any]:
-    files = {label: str(folder / name) for label, name in _FILES.items() if (folder / name).exists()}
+    from kit.record.manifest import HTML, PDF, SIGNED
+
+    pages = {"html": HTML, "pdf": PDF, "signed": SIGNED}
+    files = {label: str(folder / name) for label, name in pages.items() if (folder / name).exists()}
     return {"record_id": folder.name, "folder": str(folder), "digest": digest, "files": files}
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from kit.canonical import Json
 from kit.errors import RenderError
-from kit.evidence import INDEX, read_body, read_index
+from kit.evidence import INDEX, ledger_of, read_body, read_index
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,7 @@ class EvidenceEntry:
     @property
     def ledger(self) -> str:
         """What it is a ledger of; empty where it is an answer."""
-        told = self.parameters.get("ledger") if isinstance(self.parameters, dict) else None
-        return str(told or "")
+        return str(ledger_of(self.parameters) or "")
 
     def read(self) -> str | None:
         """Return the text of the body, held against its hash; None where there is none that is text.
