@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from fixtures.sample_record import HOSTILE, KEY, TRAIL, displays, evidence, finding, poisoned, step, steps
+from fixtures.sample_record import BUCKET, HOSTILE, KEY, TRAIL, displays, evidence, finding, poisoned, step, steps
 
 from kit.errors import RenderError
 from kit.findings import Verdict
@@ -155,6 +155,60 @@ def test_step_card_shows_expected_actual_and_met() -> None:
     for part in ("? could not be judged", "✓ met", "The key is disabled.", "E0007", KEY, "Acceptance criterion",
                  "2026-11-02 09:14:05 UTC", "EU GMP Annex 11:2011 7.1"):  # fmt: skip
         assert part in text
+
+
+def spaced(kind: str, data: dict[str, Any]) -> str:
+    """Return the text that a display shows, a space between its elements."""
+    return " ".join(re.sub("<[^>]*>", " ", html(Display(kind, data)).split("</style>", 1)[1]).split())
+
+
+def _passed(number: int, **more: Any) -> dict[str, Any]:
+    conditions = {"key state": ("Enabled", "Enabled", True), "rotation": ("at most 365", 90 + number, True)}
+    observed = {"Origin": "AWS_KMS", "NextRotationDate": f"2027-10-{number + 10}"}
+    return finding(
+        "IQ-05", "PASS", f"{KEY}-{number}", conditions=conditions, observations=observed,
+        message=f"Key {number} is enabled.", evidence=[f"E{number:04}"],
+    ) | more  # fmt: skip
+
+
+def test_findings_that_passed_alike_are_told_once_with_what_each_has_of_its_own() -> None:
+    text = spaced("step", step("IQ-05", "PASS", [_passed(number) for number in range(1, 6)]))
+    assert text.count("5 resources alike ✓ PASS") == 1
+    assert text.count("key state Enabled Enabled ✓ met") == 1
+    assert text.count("rotation at most 365 by resource, below ✓ met") == 1
+    assert text.count("Origin AWS_KMS") == 1
+    for number in range(1, 6):
+        own = f"rotation {90 + number} observed: NextRotationDate 2027-10-{number + 10}"
+        assert f"{KEY}-{number} Key {number} is enabled. {own} E{number:04}" in text
+
+
+def test_finding_is_told_on_its_own_unless_it_passed_like_others() -> None:
+    others = [_passed(number) for number in range(1, 6)]
+    failed = finding("IQ-05", "FAIL", BUCKET, message="The key of the bucket is disabled.")
+    unlike = _passed(9, resource=TRAIL, expected={"key state": "Enabled", "rotation": "at most 9999"})
+    text = spaced("step", step("IQ-05", "FAIL", [*others, failed, unlike]))
+    first, second, rest = (
+        text.index(told) for told in (f"Resource {BUCKET}", f"Resource {TRAIL}", "5 resources alike")
+    )
+    assert first < second < rest
+    few = spaced("step", step("IQ-05", "PASS", others[:3]))
+    assert few.count("Resource arn") == 3
+    assert "alike" not in few
+
+
+@pytest.mark.parametrize("verdict", ["FAIL", "INCONCLUSIVE"])
+def test_findings_that_did_not_pass_are_never_told_together(verdict: str) -> None:
+    text = spaced("step", step("IQ-05", verdict, [finding("IQ-05", verdict, f"{KEY}-{each}") for each in range(9)]))
+    assert text.count("Resource arn") == 9
+
+
+def test_much_evidence_of_a_clause_is_left_to_the_findings_of_its_test_case() -> None:
+    row = {"source": "21 CFR Part 11", "clause": "11.10(c)", "test_case": "IQ-05", "verdict": "PASS"}
+    odd = [f"E{number:04}" for number in range(1, 40, 2)]
+    text = spaced("traceability", {"rows": [row | {"evidence": odd}]})
+    assert "E0021 , E0023 ; the others are with the findings of the test case" in text
+    assert "E0025" not in text
+    assert "the others" not in spaced("traceability", {"rows": [row | {"evidence": odd[:12]}]})
 
 
 def test_long_value_of_a_finding_points_to_its_evidence() -> None:

@@ -620,7 +620,9 @@ def test_every_entry_of_a_large_record_is_on_the_page_and_on_paper() -> None:
     assert all(page.count(f'id="{link}"') == 1 for link in links)
     printed = pypdf.PdfReader(io.BytesIO(render_pdf(page, record))).pages
     paper = " ".join(word for sheet in printed for word in sheet.extract_text().split())
-    assert {f"E{number}" for number in re.findall(r"E(\d{4}) (?:\d{3}|none) ", paper)} == ids
+    assert set(re.findall(r"(E\d{4}) \d\d:\d\d:\d\d (?:[0-9a-f]{16}|no body) ", paper)) == ids
+    assert "cloudtrail:DescribeTrails status 403" in paper
+    assert "kms:DescribeKey no status no answer: ConnectTimeoutError" in paper
 
 
 def test_body_that_a_large_record_has_no_room_for_is_in_the_file_its_line_names(
@@ -635,8 +637,19 @@ def test_body_that_a_large_record_has_no_room_for_is_in_the_file_its_line_names(
 
 
 def test_name_in_a_large_record_can_not_pass_for_an_entry_of_its_own() -> None:
-    page = render_html(notebook(), _large(operation="DescribeKey\nE9999 200"))
-    assert "DescribeKey E9999 200" in page
+    page = render_html(notebook(), _large(operation="DescribeKey\n\u2028   E9999 09:14:02"))
+    assert "DescribeKey E9999 09:14:02" in page
+
+
+def test_day_of_the_entries_of_a_large_record_is_told_once() -> None:
+    record = _large()
+    entries = [
+        replace(one, time=f"2026-11-0{2 if at < 300 else 3}T09:14:02Z") for at, one in enumerate(record.evidence)
+    ]
+    entries[-1] = replace(entries[-1], time="yesterday")
+    page = render_html(notebook(), replace(record, evidence=tuple(entries)))
+    assert re.findall('<p class="tk-label tk-day">(.*?)</p>', page) == ["2026-11-02", "2026-11-03", "day not stated"]
+    assert "E0540  yesterday" in page
 
 
 def test_evidence_that_was_changed_is_not_shown(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from kit.present.alike import alike
 from kit.present.svg import svg_uri
 from kit.present.text import cut, plain, slug, visible
 from kit.present.values import count, value
@@ -46,7 +47,7 @@ def environment(*packages: str) -> Environment:
     )
     made.filters |= {
         "visible": visible, "cut": cut, "value": value, "slug": slug, "moment": moment, "count": count,
-        "bytes": bytes_text, "criticality": criticality, "runs": runs,
+        "bytes": bytes_text, "criticality": criticality, "runs": runs, "alike": alike,
     }  # fmt: skip
     made.globals |= {"VERDICTS": VERDICTS, "MET": MET, "svg_uri": svg_uri}
     return made

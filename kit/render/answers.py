@@ -4,6 +4,8 @@ Every entry is on the page, on screen and on paper. What is cut says where the w
 """
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from http import HTTPStatus
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
@@ -22,6 +24,10 @@ _BODIES = 4_000_000
 _GROUP = 50
 """How many lines make a paragraph: a long one is copied for each line that is broken off."""
 
+_DIGITS = 16
+_COLUMN = 69
+"""Characters of a column on paper, where two entries share a line: its cost to WeasyPrint is that of a line."""
+
 
 class Answer(NamedTuple):
     """An entry, its id on the page, and its body for reading, cut where it is long; None where it is no text."""
@@ -32,8 +38,12 @@ class Answer(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Entries in a row: a line for each, and those of them whose bodies are on the page."""
+    """Entries of one day in a row: a line for each, and those of them whose bodies are on the page.
 
+    `day` is empty if it is that of the group before.
+    """
+
+    day: str
     lines: Markup
     shown: Sequence[Answer]
 
@@ -61,13 +71,13 @@ def groups(entries: Sequence[EvidenceEntry], cited: Mapping[str, Any], linked: C
             break
         shown[entry.id] = answer = _answer(entry, entry.read(), room=True)
         left -= len(answer.body or "")
-    return [
-        Group(
-            Markup("\n").join(_line(entry, cited, linked) for entry in part),
-            [shown[entry.id] for entry in part if entry.id in shown],
-        )
-        for part in _parts(entries)
-    ]
+    found: list[Group] = []
+    before = None
+    for day, part in _parts(entries):
+        answers = [shown[entry.id] for entry in part if entry.id in shown]
+        found.append(Group(day if day != before else "", _lines(part, cited, linked), answers))
+        before = day
+    return found
 
 
 class Citation(NamedTuple):
@@ -105,24 +115,50 @@ def _answer(entry: EvidenceEntry, text: str | None, room: bool) -> Answer:
     return Answer(entry, anchor(entry.id), shown + rest)
 
 
-def _parts(entries: Sequence[EvidenceEntry]) -> Iterator[Sequence[EvidenceEntry]]:
-    return (entries[start : start + _GROUP] for start in range(0, len(entries), _GROUP))
+def _parts(entries: Iterable[EvidenceEntry]) -> Iterator[tuple[str, Sequence[EvidenceEntry]]]:
+    for day, found in groupby(entries, key=lambda entry: _received(entry)[0]):
+        part = list(found)
+        yield from ((day, part[start : start + _GROUP]) for start in range(0, len(part), _GROUP))
 
 
-def _line(entry: EvidenceEntry, cited: Mapping[str, Citation], linked: Container[str]) -> Markup:
-    status = "file" if entry.ledger else "none" if entry.status is None else str(entry.status)
-    told = f"{entry.id[:40]:6} {status:4} {moment(entry.time).removesuffix(' UTC')[:40]} {entry.sha256[:100]:64} "
-    told += f"ledger of {entry.ledger}"[:80] if entry.ledger else f"{entry.service[:60]}:{entry.operation[:100]}"
-    told += f" no answer: {entry.failure[:200]}" if entry.failure else ""
-    told += f" masked: {', '.join(entry.masked)[:200]}" if entry.masked else ""
+def _received(entry: EvidenceEntry) -> tuple[str, str]:
+    """Return day and time; no day, and what the entry says, where that is no moment."""
+    told = moment(entry.time)
+    day, _, clock = told.removesuffix(" UTC").partition(" ")
+    return (day, clock) if told.endswith(" UTC") else ("day not stated", told[:40])
+
+
+def _lines(part: Sequence[EvidenceEntry], cited: Mapping[str, Citation], linked: Container[str]) -> Markup:
+    """Return a line for each entry; on paper two in a row share one, unless the first is too long for its column."""
+    found = Markup()
+    left = 0
+    for entry in part:
+        line, width = _line(entry, cited, linked)
+        found += line
+        left = 0 if left or width >= _COLUMN else _COLUMN - width
+        found += Markup("{}<!--screen-->\n<!--/screen-->").format(" " * left) if left else Markup("\n")
+    return found
+
+
+def _line(entry: EvidenceEntry, cited: Mapping[str, Citation], linked: Container[str]) -> tuple[Markup, int]:
+    """Return an entry as a line, and how wide it is on paper, which shows the first digits of its digest alone."""
+    digest = _one_line(entry.sha256[:100])
+    start = f"{_one_line(entry.id[:40]):6} {_one_line(_received(entry)[1])} {digest[:_DIGITS] or 'no body':{_DIGITS}}"
+    call = f"ledger of {entry.ledger}"[:80] if entry.ledger else f"{entry.service[:60]}:{entry.operation[:100]}"
+    if not entry.ledger and entry.status != HTTPStatus.OK:
+        call += " no status" if entry.status is None else f" status {entry.status}"
+    call += f" no answer: {entry.failure[:200]}" if entry.failure else ""
+    call += f" masked: {', '.join(entry.masked)[:200]}" if entry.masked else ""
+    call = _one_line(call)
     cases = f", cited by {', '.join(cited[entry.id].cases)}" if entry.id in cited else ""
     more = f" {entry.region[:60]}, {(entry.request_id or 'no request id')[:200]}, {entry.path or 'no body'}{cases}"
-    line = visible(_one_line(told))
+    line = Markup("{}<!--screen-->{}<!--/screen--> {}").format(visible(start), visible(digest[_DIGITS:]), visible(call))
     if entry.id in linked:
         line = Markup('<span id="{}">{}</span>').format(anchor(entry.id), line)
-    return line + Markup('<!--screen--><span class="tk-more">{}</span><!--/screen-->').format(visible(_one_line(more)))
+    line += Markup('<!--screen--><span class="tk-more">{}</span><!--/screen-->').format(visible(_one_line(more)))
+    return line, len(start) + 1 + len(call)
 
 
 def _one_line(text: str) -> str:
-    """Return text that can't break into a line of its own, which would read as another entry."""
-    return text.replace("\n", " ").replace("\r", " ")
+    """Return text whose spaces are single ones, so that none of it stands where another entry would."""
+    return " ".join(text.split())
