@@ -4,6 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+LAB := .venv/etc/jupyter/labconfig/page_config.json
 LOCK_OPTIONS := --group dev --extra pkcs11 --universal --fork-strategy fewest --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
@@ -17,7 +18,7 @@ help: ## list the targets
 demo: $(STAMP) ## qualify the embedded account and leave complete records in outputs/
 	@$(BIN)/trailkit demo
 
-lab: $(STAMP) ## open the notebooks in JupyterLab
+lab: $(LAB) ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab notebooks
 
 test: $(STAMP) ## run the whole test suite
@@ -64,4 +65,9 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# JupyterLab asks whether it may fetch the news of its makers: here it may not, and does not ask.
+$(LAB): $(STAMP)
+	@$(BIN)/jupyter labextension disable --level=sys_prefix @jupyterlab/apputils-extension:announcements 2> /dev/null
 	@touch $@

@@ -15,7 +15,8 @@ from typing import Any, Protocol
 
 from kit.canonical import Json
 from kit.errors import ExecutionError, ParameterError, RecordError
-from kit.protocol import APPROVED_VARIABLE, OUTPUT_VARIABLE, PROGRESS_VARIABLE
+from kit.jupyter import PROGRESS_VARIABLE
+from kit.protocol import APPROVED_VARIABLE, OUTPUT_VARIABLE
 from kit.record.manifest import RUNS
 
 

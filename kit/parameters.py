@@ -139,7 +139,7 @@ _SECTIONS: dict[str, type[Section]] = {
     "execution": Execution,
     "requirements": Requirement,
 }
-_REMEDY = "correct the parameters file or the --set option, and run again"
+_REMEDY = "correct the parameters (file, --set option or cell of the notebook), and run again"
 
 
 def json_schema() -> dict[str, Json]:

@@ -5,15 +5,12 @@ A step that fails is a finding and no exception. What the user can mend (wrong p
 """
 
 import atexit
-import json
 import os
 import platform
 import secrets
 import shutil
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from importlib.metadata import version
@@ -23,9 +20,10 @@ from typing import Any
 from kit import __version__
 from kit.canonical import Json, canonical, sha256, well_formed
 from kit.catalogue import Protocol, protocol
-from kit.errors import ExecutionError, KitError, RecordError
+from kit.errors import ExecutionError, RecordError
 from kit.evidence import INDEX, EvidenceStore, index_sha256, timestamp, utc_now
 from kit.findings import Verdict
+from kit.jupyter import progress_shown, show_kit_errors_as_cards, tell_progress
 from kit.parameters import RunParameters
 from kit.present.displays import Display
 from kit.record import results
@@ -39,13 +37,8 @@ from kit.snapshot import Reason, Snapshot, answers
 
 OUTPUT_VARIABLE = "TRAILKIT_OUTPUT"
 APPROVED_VARIABLE = "TRAILKIT_APPROVED"
-PROGRESS_VARIABLE = "TRAILKIT_PROGRESS"
 THREADS = 12
 INSTALLATION = "IQ"
-
-_SELDOM_S = 0.1
-_told: dict[str, float] = {}
-"""When each phase was last told of."""
 
 _PACKAGES = ("boto3", "botocore", "ipykernel", "matplotlib", "nbconvert", "papermill", "pydantic", "weasyprint")
 
@@ -76,7 +69,7 @@ def begin(
         EvidenceError: the evidence folder can't be made.
         RecordError: the start can't be registered, or the approved protocol is another than what this is.
     """
-    _show_kit_errors_as_cards()
+    show_kit_errors_as_cards()
     named = {
         "target": target,
         "expected": expected,
@@ -207,7 +200,7 @@ class Run:
         # imported here: only a run that reaches AWS needs boto3
         from kit.collect.gather import gather  # noqa: PLC0415
 
-        with ThreadPoolExecutor(THREADS) as executor, _progress_shown() as progress:
+        with ThreadPoolExecutor(THREADS) as executor, progress_shown() as progress:
             self._snapshot = gather(
                 self.protocol.id, self.parameters, self._store, self._credentials, executor, progress
             )
@@ -265,7 +258,7 @@ class Run:
         started = timestamp(utc_now())
         findings = case.judge(snapshot, self.parameters)
         self._steps[case.id] = results.step_data(case, findings, started, timestamp(utc_now()))
-        _progress("Test cases", len(self._steps), len(self.protocol.test_cases))
+        tell_progress("Test cases", len(self._steps), len(self.protocol.test_cases))
         return Display("step", self._steps[case.id])
 
     def _collected(self, wanted: str) -> Snapshot:
@@ -379,61 +372,3 @@ def _delivered(window: Window) -> dict[str, Json]:
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
-
-
-def _progress(phase: str, done: int, total: int, size: int = 0) -> None:
-    """Tell a waiting `trailkit run` how far the notebook is, some times a second; on its own it tells nobody."""
-    path = os.environ.get(PROGRESS_VARIABLE)
-    if path and _due(phase, done, total):
-        with Path(path).open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps([phase, done, total, size]) + "\n")
-
-
-def _due(phase: str, done: int, total: int) -> bool:
-    if done < total and time.monotonic() - _told.get(phase, 0.0) < _SELDOM_S:
-        return False
-    _told[phase] = time.monotonic()
-    return True
-
-
-@contextmanager
-def _progress_shown() -> Iterator[Callable[..., None]]:
-    """Yield what tells of progress: under the cell while somebody looks on, and then gone, so that no record has it."""
-    from IPython import get_ipython  # noqa: PLC0415 - a notebook has it; the rest of the kit does not need it
-
-    if os.environ.get(PROGRESS_VARIABLE) or not hasattr(get_ipython(), "kernel"):
-        yield _progress
-        return
-    from IPython.display import HTML, clear_output, display  # noqa: PLC0415
-
-    def bar(text: str, **amount: int) -> Any:
-        given = " ".join(f'{name}="{number}"' for name, number in amount.items())
-        return HTML(f"<label>{text} <progress {given}></progress></label>")  # type: ignore[no-untyped-call]
-
-    handle: Any = display(bar("Asking AWS"), display_id=True)  # type: ignore[no-untyped-call]
-
-    def show(phase: str, done: int, total: int, size: int = 0) -> None:  # noqa: ARG001
-        if _due(phase, done, total):
-            handle.update(bar(f"{phase}: {done} of {total}", max=total, value=done))
-
-    try:
-        yield show
-    finally:
-        clear_output()  # type: ignore[no-untyped-call]
-
-
-def _show_kit_errors_as_cards() -> None:
-    """Have the running notebook show a `KitError` as a card instead of a traceback; elsewhere do nothing."""
-    from IPython import get_ipython  # noqa: PLC0415 - a notebook has it; the rest of the kit does not need it
-
-    shell = get_ipython()
-    if shell is None:
-        return
-
-    def show(_shell: Any, _kind: type, error: KitError, _trace: Any, tb_offset: int | None = None) -> None:  # noqa: ARG001
-        from IPython.display import display  # noqa: PLC0415
-
-        card = {"message": error.message, "remedy": error.remedy, "exit_code": error.exit_code}
-        display(Display("error", card))  # type: ignore[no-untyped-call]
-
-    shell.set_custom_exc((KitError,), show)

@@ -16,7 +16,8 @@ from fixtures.runs import NOTEBOOK, processes_marked
 
 from kit.errors import ExecutionError, KitError, ParameterError, RecordError
 from kit.execute import execute, find_notebook
-from kit.protocol import OUTPUT_VARIABLE, PROGRESS_VARIABLE
+from kit.jupyter import PROGRESS_VARIABLE
+from kit.protocol import OUTPUT_VARIABLE
 from kit.record.executed import read_executed
 from kit.record.manifest import RUNS
 from kit.record.register import REGISTER

@@ -14,8 +14,9 @@ import kit.protocol
 from kit.canonical import canonical, sha256, sha256_file
 from kit.errors import EvidenceError, ExecutionError, KitError, ParameterError, RecordError
 from kit.findings import Verdict
+from kit.jupyter import PROGRESS_VARIABLE
 from kit.present.displays import MIME
-from kit.protocol import OUTPUT_VARIABLE, PROGRESS_VARIABLE, begin, outputs_folder
+from kit.protocol import OUTPUT_VARIABLE, begin, outputs_folder
 from kit.sandbox.server import Sandbox
 
 EXECUTION = {"executed_by": "Anna Müller", "system_id": "SYS-1", "environment": "sandbox", "protocol_id": "VP-1"}

@@ -637,8 +637,15 @@ def test_body_that_a_large_record_has_no_room_for_is_in_the_file_its_line_names(
 
 
 def test_name_in_a_large_record_can_not_pass_for_an_entry_of_its_own() -> None:
-    page = render_html(notebook(), _large(operation="DescribeKey\n\u2028   E9999 09:14:02"))
-    assert "DescribeKey E9999 09:14:02" in page
+    page = render_html(notebook(), _large(operation="<b>DescribeKey\n\u2028   E9999 09:14:02"))
+    assert "&lt;b&gt;DescribeKey E9999 09:14:02<" in page
+
+
+@pytest.mark.parametrize("member", ["id", "time", "sha256", "service", "operation", "failure", "region", "request_id"])
+def test_line_of_a_large_record_escapes_what_it_tells(member: str) -> None:
+    page = render_html(notebook(), _large(**{member: "<script>"}))
+    assert page.count("<script>") == render_html(notebook(), _large()).count("<script>")
+    assert "&lt;script&gt;" in page
 
 
 def test_day_of_the_entries_of_a_large_record_is_told_once() -> None:

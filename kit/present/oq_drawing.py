@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import chain, count, groupby
+from itertools import chain, count, groupby, pairwise
 from typing import Any
 
 from matplotlib.patches import Rectangle
@@ -52,6 +52,7 @@ _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 _CELLS = 48
 _TALL, _DENSE = 24, 0.68  # of more rows, each is so much lower, and the chart stays on one page
 _BINS = (1, 2, 5, 10, 15, 30, 60, 120, 240, 480, 720, 1440)
+_ASIDE = 0.12  # between a line and its words: a screen's letters are wider than they were measured
 _EDGE = WIDTH - 0.02  # lines have a width of their own
 
 Parts = Sequence[tuple[datetime, datetime, str]]
@@ -173,11 +174,11 @@ def draw_lag(counts: Mapping[int, int], marks: Mapping[str, int]) -> str:
         else:
             places.append((left + (place + 0.5) * wide, bins[place], f"{name} {minute:,} min"))
     # Each line begins at its words: in this order none runs through the words of another.
-    fits = all(x + 0.1 + width_of(words, weight="bold") < WIDTH for x, _, words in places)
+    fits = all(x + 2 * _ASIDE + width_of(words, weight="bold") < WIDTH for x, _, words in places)
     for line, (x, number, words) in enumerate(places if fits else reversed(places)):
-        y, right = 0.4 + line * 0.85, fits or x < 0.1 + width_of(words, weight="bold")
+        y, right = 0.4 + line * 0.85, fits or x < 2 * _ASIDE + width_of(words, weight="bold")
         weight, dashes = ("bold", "-") if words.startswith("median") else ("normal", "--" if line == 1 else ":")
-        write(axes, x + (0.07 if right else -0.07), y, words, align="left" if right else "right", weight=weight)
+        write(axes, x + (_ASIDE if right else -_ASIDE), y, words, align="left" if right else "right", weight=weight)
         stroke = [(x, y - 0.35, x, bottom - number * unit - 0.85)]
         lines(axes, stroke, color=INK, linewidth=1.1, linestyle=dashes, zorder=1.4)
     write(axes, 0, top - 0.6, "Logs", size=SMALL, colour=SOFT)
@@ -203,17 +204,19 @@ def draw_chain(rows: Mapping[str, tuple[Parts, Breaks]], start: datetime, end: d
     y = 0.1
     for (name, (parts, breaks)), height in zip(rows.items(), heights, strict=True):
         middle = y + height - 0.5
+        marks = [(left + (at - start) / _HOUR * unit, kind) for at, kind in breaks if start <= at <= end]
         write(axes, 0, middle, fitting(name, left - 0.12, LABEL), size=LABEL)
         for begin, until, words in parts:
             x, to = (left + (min(max(at, start), end) - start) / _HOUR * unit for at in (begin, until))
             if until < start or begin > end:
                 continue
             cell(axes, x, middle - 0.36, max(to - x, 0.03), "own-key", 0.72)
-            if fits := _fits(words, to - x):
-                write(axes, (x + to) / 2, middle, fits, align="center", size=SMALL, colour=LOOKS["own-key"].text)
+            # its words stand where no break runs through them
+            free, after = max(pairwise(sorted([x, to, *(at for at, _ in marks if x < at < to)])), key=_length)
+            if fits := _fits(words, after - free):
+                write(axes, (free + after) / 2, middle, fits, align="center", size=SMALL, colour=LOOKS["own-key"].text)
         if not parts:
             write(axes, left + 0.1, middle, "no unbroken part", size=SMALL, colour=SOFT)
-        marks = [(left + (at - start) / _HOUR * unit, kind) for at, kind in breaks if start <= at <= end]
         groups = _spread(marks)
         labelled = {x for x, _, _ in groups}
         lines(
@@ -230,6 +233,10 @@ def draw_chain(rows: Mapping[str, tuple[Parts, Breaks]], start: datetime, end: d
         write(axes, 0, foot - 0.5, f"The most broken are drawn; {more} more in the table", colour=SOFT)
     legend(axes, entries, foot)
     return drawing(figure)
+
+
+def _length(pair: tuple[float, float]) -> float:
+    return pair[1] - pair[0]
 
 
 def chain_height(breaks: Breaks) -> float:
@@ -352,7 +359,7 @@ def _spread(marks: Sequence[tuple[float, str]]) -> list[tuple[float, float, str]
 def _place(group: Sequence[tuple[float, str]]) -> tuple[float, float]:
     """Return where the words of a mark begin and end: to its right, at the right edge to its left."""
     wide, x = width_of(_kinds(group), SMALL, "bold"), group[0][0]
-    begins = x + 0.05 if x + 0.05 + wide <= WIDTH else x - 0.05 - wide
+    begins = x + 0.05 if x + 0.05 + wide <= WIDTH else x - _ASIDE - wide
     return begins, begins + wide
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from hashlib import md5
 from io import BytesIO, StringIO
+from threading import Lock
 from types import SimpleNamespace
 from typing import Any
 from warnings import catch_warnings, simplefilter
@@ -23,6 +24,8 @@ _SCREEN = re.compile(r"<!--screen-->.*?<!--/screen-->", re.DOTALL)
 # Marks of direction, which WeasyPrint does not know, and the labels by which a narrow screen stacks its tables.
 _ONLY_SCREEN_READS = re.compile(r'</?bdi>| data-label="[^"]*"')
 _LEVEL = 6
+# What is held or replaced while a PDF is made belongs to the whole interpreter.
+_ALONE = Lock()
 _MOMENT = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d+)?Z")
 
 
@@ -39,7 +42,7 @@ def render_pdf(html: str, record: RecordContext, attachments: Sequence[Attachmen
     weasyprint = load_weasyprint()
     created = _created(record)
     html = _for_paper(html)
-    with _warnings() as missing, _no_collection():
+    with _ALONE, _warnings() as missing, _no_collection():
         pdf = _write(weasyprint, html, record, attachments, created)
         if missing:
             pdf = _write(weasyprint, _spelled_out(html, missing), record, attachments, created)
