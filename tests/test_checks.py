@@ -667,7 +667,7 @@ def test_a_trail_is_told_from_its_shadows() -> None:
             "home Region": REGION,
             "organization trail": True,
             "judged in this run": True,
-            "shadow trails in": "1 other Region(s)",
+            "shadow trails in": "1 other Region",
         }
     }
     assert judged("IQ-02", account(), parameters(trail_arn=None)).actual == {"trails": [TRAIL]}
@@ -1184,9 +1184,9 @@ def test_the_stranger_is_none_of_the_accounts_in_use() -> None:
 
 
 USES = (
-    "the same without the encryption context",
-    "the same with a foreign aws:SourceArn",
-    "the same for another account's trail",
+    "CloudTrail encrypts without the encryption context",
+    "CloudTrail encrypts with a foreign aws:SourceArn",
+    "CloudTrail encrypts for another account's trail",
 )
 STRANGER, MENTIONED, GRANT = (
     "decryption by a stranger",
@@ -1666,7 +1666,7 @@ LET_IN, READ, WRITE = (
     "reading by others whom the policy mentions",
     "writing or deleting by others whom the policy mentions",
 )
-WRITES_LOGS, BOUND = "CloudTrail writes the trail's logs and digests", "the same with a foreign aws:SourceArn"
+WRITES_LOGS, BOUND = "CloudTrail writes the trail's logs and digests", "CloudTrail writes with a foreign aws:SourceArn"
 ACL, WRITES = bucket_statements()
 OBJECTS = f"{BUCKET}/*"
 OWN_OBJECTS = f"{BUCKET}/AWSLogs/{ACCOUNT}/CloudTrail/*"

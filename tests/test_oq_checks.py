@@ -242,8 +242,8 @@ def test_encryption(encryptions: list[tuple[str, str]], logs: Verdict, digests: 
 @pytest.mark.parametrize("case", ["OQ-02", "OQ-03"])
 def test_encryption_tells_key_and_object(case: str) -> None:
     finding = encrypted(case, tallied(TRAILS, ANOTHER, ANOTHER))
-    assert f"2 {'log files' if case == 'OQ-02' else 'digests'} of {TRAIL.arn} are under" in finding.message
-    assert f"another key {OTHER_KEY}, s3://{BUCKET}/k1 among them" in finding.message
+    assert f"2 {'log files' if case == 'OQ-02' else 'digests'} of {TRAIL.arn} under" in finding.message
+    assert f"another key {OTHER_KEY}: s3://{BUCKET}/k1; and 1 more like it" in finding.message
     rows = finding.observations["objects by encryption"]
     assert [(row["key"], row["objects"], row["first"]) for row in rows] == [
         (KEY, 1, "2026-01-05 20:00:00 UTC"),
@@ -387,7 +387,7 @@ def test_digest_that_is_not_trusted_leaves_open_what_it_names(case: str, member:
     finding = judged(case, replace(CLEAN, chains={**CLEAN.chains, area: chain}))
     if case != "OQ-06":  # the time is covered by another one here
         assert finding.verdict is INCONCLUSIVE
-        assert "1 digests can't be trusted or read" in finding.message
+        assert "1 digest can't be trusted or read" in finding.message
 
 
 def test_chain_that_was_not_found() -> None:
@@ -460,7 +460,7 @@ def test_gap_of_what_was_not_listed_is_not_known() -> None:
 def test_gap_where_a_digest_could_not_be_judged_is_not_known() -> None:
     finding = judged("OQ-06", covering((0, 2), (3, 7), undecided=1))
     assert finding.verdict is INCONCLUSIVE
-    assert "1 digests that could not be judged" in finding.message
+    assert "1 digest that could not be judged" in finding.message
 
 
 def test_gap_elsewhere_outweighs_what_is_not_known() -> None:

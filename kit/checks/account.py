@@ -93,7 +93,7 @@ def _kind(trail: Trail) -> Mapping[str, Json]:
         "home Region": trail.home_region,
         "organization trail": trail.description.get("IsOrganizationTrail"),
         "judged in this run": trail.judged,
-        "shadow trails in": f"{len(shadows)} other Region(s)",
+        "shadow trails in": f"{len(shadows)} other Region" + ("" if len(shadows) == 1 else "s"),
     }
 
 

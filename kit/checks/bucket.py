@@ -159,7 +159,7 @@ def _judge_delivery(
         who = "CloudTrail on behalf of another account's trail"
         requests = [*put(askers.foreign(writing)), *_elsewhere(askers, judgement.resource, askers.foreign(writing))]
         foreign: list[Probe] = [(who, request) for request in requests]
-        must_not_be_allowed(judgement, "the same with a foreign aws:SourceArn", policy, foreign)
+        must_not_be_allowed(judgement, "CloudTrail writes with a foreign aws:SourceArn", policy, foreign)
     else:
         judgement.observe("aws:SourceArn", "its binding is waived by the parameter expected.require_source_arn")
     _judge_ownership(judgement, askers, bucket, put(writing | {"s3:x-amz-acl": "private"}))

@@ -10,6 +10,7 @@ from kit.checks.deliveries import (
     each_delivery,
     encryption_kind,
     more,
+    number,
     trail_key,
 )
 from kit.checks.reading import description, flag, said, unsaid
@@ -98,10 +99,10 @@ def oq_02(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
 
     def of_delivery(trail: Trail, delivery: Delivery, judgement: Judgement) -> Finding:
         accepted = (TRAIL_KEY, ACCEPTED_KEY)
-        _judge_encryption(judgement, "log files", delivery.logs, trail, parameters, accepted)
+        _judge_encryption(judgement, "log file", delivery.logs, trail, parameters, accepted)
         _observe_data_keys(judgement, trail, delivery)
         return judgement.finding(
-            f"All {delivery.logs.objects} log files of {trail.arn} within the window are encrypted under its key."
+            f"All {_versions(delivery.logs, 'log file')} of {trail.arn} within the window are encrypted under its key."
         )
 
     return each_delivery("OQ-02", snapshot, parameters, of_delivery)
@@ -117,12 +118,19 @@ def oq_03(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
 
     def of_delivery(trail: Trail, delivery: Delivery, judgement: Judgement) -> Finding:
         accepted = (TRAIL_KEY, ACCEPTED_KEY, SSE_S3)
-        _judge_encryption(judgement, "digests", delivery.digests, trail, parameters, accepted)
+        _judge_encryption(judgement, "digest", delivery.digests, trail, parameters, accepted)
         return judgement.finding(
-            f"All {delivery.digests.objects} digests of {trail.arn} are encrypted, under its key or with SSE-S3."
+            f"All {_versions(delivery.digests, 'digest')} of {trail.arn} are encrypted, under its key or with SSE-S3."
         )
 
     return each_delivery("OQ-03", snapshot, parameters, of_delivery)
+
+
+def _versions(tally: Tally, what: str) -> str:
+    """Return how many objects were read, and in how many versions, if that is more."""
+    versions = sum(found.count for found in tally.encryption.values())
+    shown = number(tally.objects, what)
+    return shown if versions == tally.objects else f"{shown}, in {number(versions, 'version')},"
 
 
 def _judge_encryption(
@@ -133,11 +141,11 @@ def _judge_encryption(
     parameters: RunParameters,
     accepted: tuple[str, ...],
 ) -> None:
-    name, expected = f"encryption of the {what}", " or ".join(accepted)
+    name, expected = f"encryption of the {what}s", " or ".join(accepted)
     if trail.key is not None:
         judgement.rest_on(trail.key.metadata.evidence)
     if not tally.objects:
-        judgement.doubt(name, expected, f"No {what} of {trail.arn} were found within the window.")
+        judgement.doubt(name, expected, f"No {what} of {trail.arn} was found within the window.")
         return
     judgement.observe("objects by encryption", describe_encryption(tally.encryption, trail, parameters))
     kinds: dict[str, int] = {}
@@ -152,13 +160,14 @@ def _judge_encryption(
     elif wrong:
         kind, key, found = wrong[0]
         by = f"{kind} {key}".strip()
-        sentence = f"{found.count} {what} of {trail.arn} are under {by}, {found.examples[0]} among them."
+        rest = f"{found.examples[0]}{more(found.count - 1)}"
+        sentence = f"{number(found.count, what)} of {trail.arn} under {by}: {rest}."
         judgement.expect(name, expected, kinds, met=False, otherwise=sentence)
     elif kinds:
         judgement.expect(name, expected, kinds, met=True, otherwise="")
     if tally.unread:
         why = f"{tally.failure}{more(tally.unread - 1)}."
-        judgement.doubt(f"{what} that were read", tally.objects, why, tally.objects - tally.unread)
+        judgement.doubt(f"{what}s that were read", tally.objects, why, tally.objects - tally.unread)
 
 
 def _observe_data_keys(judgement: Judgement, trail: Trail, delivery: Delivery) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from kit.canonical import Json
-from kit.checks.deliveries import NONE, each_delivery, judge_problems, more, told
+from kit.checks.deliveries import NONE, each_delivery, judge_problems, more, number, told
 from kit.checks.delivery import status_time
 from kit.digests.chain import RESTART, Chain, Coverage, Period
 from kit.digests.challenge import challenge
@@ -87,7 +87,10 @@ def _doubt_rejected(judgement: Judgement, delivery: Delivery) -> None:
         unsound += chain.rejected + chain.undecided
     if unsound:
         judgement.doubt(
-            name, 0, f"{unsound} digests can't be trusted or read, so what they name is not known.", unsound
+            name,
+            0,
+            f"{number(unsound, 'digest')} can't be trusted or read, so the log files named there are not checked.",
+            unsound,
         )
 
 
@@ -130,7 +133,7 @@ def _judge_coverage(judgement: Judgement, trail: Trail, delivery: Delivery, expe
         if found and area in delivery.unlisted:
             doubts.append(f"What {_place(area)} has of digests is not known.")
         elif found and chain and chain.undecided:
-            doubts.append(f"{_place(area)} has {chain.undecided} digests that could not be judged.")
+            doubts.append(f"{_place(area)} has {number(chain.undecided, 'digest')} that could not be judged.")
         elif chain is None and area[0] != trail.account:
             doubts.append(f"{_place(area)} has no digest, and whether that Region is enabled there is not known.")
         else:
@@ -196,7 +199,7 @@ def _judge_latest(judgement: Judgement, trail: Trail, delivery: Delivery, parame
     told_at = min(told_at, delivery.window[1])
     # of some Regions only, the newest may be those of the hour before
     near = _SAME if parameters.account.regions == "all" else _ONE_PERIOD
-    expected, newest = f"in the bucket, of {_when(told_at)}", delivery.newest_digest
+    expected, newest = f"in the bucket, delivered at {_when(told_at)} or later", delivery.newest_digest
     actual = _when(newest) if newest else "no digest"
     sentence = (
         f"The trail's status tells of a digest delivered at {_when(told_at)}; the newest in the bucket: {actual}."
@@ -272,8 +275,8 @@ def oq_09(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
             return judgement.finding("")
         for one in challenges:
             sentence = f"The verifier did not catch it: {one.name}."
-            expected = f"{one.expected} found" if one.expected else "nothing found"
-            actual = f"{', '.join(one.found)} found" if one.found else "nothing found"
+            expected = f"rejected: {one.expected}" if one.expected else "nothing found"
+            actual = f"rejected: {', '.join(one.found)}" if one.found else "nothing found"
             judgement.expect(one.name, expected, actual, met=one.caught, otherwise=sentence)
         judgement.observe("sample", [raw.key for raw in sample.digests] + [log.key for log in sample.wanted])
         return judgement.finding(f"Each of {len(challenges) - 1} tampers was caught, and the untouched copy was not.")

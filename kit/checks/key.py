@@ -86,7 +86,8 @@ def _judge_alias(judgement: Judgement, key: Key, wanted: str | None) -> None:
 
 
 def iq_06(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
-    """The trail's key rotates automatically; a key that can't is NOT_APPLICABLE, with the reason.
+    """The trail's key rotates automatically; for a key that can't, the test case is not
+    applicable, and the reason is told.
 
     Source: KMS developer guide, "Rotate AWS KMS keys".
     """

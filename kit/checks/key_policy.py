@@ -71,13 +71,17 @@ def _judge_use(judgement: Judgement, askers: Askers, trail: Trail, parameters: R
     _judge_bucket_key(judgement, askers, trail, ask("kms:Decrypt", encrypting)[0])
 
     foreign = askers.foreign(encrypting)
-    probes = [("the same without the encryption context", "without the encryption context of a trail", bound)]
+    probes = [
+        ("CloudTrail encrypts without the encryption context", "without the encryption context of a trail", bound)
+    ]
     if parameters.expected.require_source_arn:
-        probes.append(("the same with a foreign aws:SourceArn", "on behalf of another account's trail", foreign))
+        probes.append(
+            ("CloudTrail encrypts with a foreign aws:SourceArn", "on behalf of another account's trail", foreign)
+        )
     else:
         judgement.observe("aws:SourceArn", "its binding is waived by the parameter expected.require_source_arn")
     elsewhere = foreign | _encrypting(askers.foreign_trail)
-    probes.append(("the same for another account's trail", "for another account's trail", elsewhere))
+    probes.append(("CloudTrail encrypts for another account's trail", "for another account's trail", elsewhere))
     for name, purpose, context in probes:
         asked = [(f"CloudTrail {purpose}", request) for action in _ENCRYPTS for request in ask(action, context)]
         must_not_be_allowed(judgement, name, policy, asked)

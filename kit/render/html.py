@@ -69,6 +69,7 @@ class _Page:
         self.run = last(displays, "run")
         self.conclusion = last(displays, "conclusion")
         self.collection = last(displays, "collection")
+        self.qualification = last(displays, "qualification")
         self.steps = [display.data for display in displays if display.kind == "step"]
         self.protocol: Mapping[str, Any] = (self.run or {}).get("protocol") or {}
         self.title = str(self.protocol.get("title") or "Executed notebook")
