@@ -71,7 +71,7 @@ def draw_coverage(
     entries = [
         (sign.style, f"{sign.glyph} {sign.word}".strip()) for name, sign in reversed(STATES.items()) if name in used
     ]
-    entries.append(("", f"One cell is {_hours(per)}" + (", and shows the worst of them." if per > 1 else ".")))
+    entries.append(("", f"One cell is {_hours(per)}, and shows the worst of {'them' if per > 1 else 'it'}."))
     entries.append(("", f"{_window(hours[0], hours[-1] + _HOUR)}."))
     pitch = 1.0 if len(rows) <= _TALL else _DENSE
     left, bottom = _label_width(rows), 0.1 + len(rows) * pitch

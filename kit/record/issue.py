@@ -119,6 +119,8 @@ def _shown(of: Protocol, notebook: Mapping[str, Any], told: Mapping[str, Json]) 
                     )
                 )
             )
+        elif "parameters" not in (cell.get("metadata") or {}).get("tags", []):
+            shown.append({"cell_type": "markdown", "metadata": {}, "source": "*Filled in when it is executed.*"})
     limits = [(name, getattr(of, name)) for name in ("scope", "exclusions", "limitations")]
     lists = "".join(
         f"### {name.capitalize()}\n\n" + "".join(f"- {line}\n" for line in lines) + "\n" for name, lines in limits
