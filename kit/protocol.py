@@ -223,6 +223,7 @@ class Run:
                     "denied": denied,
                     "failed": len(silent) - denied,
                     "caller": self._caller(),
+                    "period": _period(snapshot),
                     "evidence": {"count": self._store.count, "bytes": self._store.bytes + _size(index)},
                     "trails": [
                         {
@@ -346,6 +347,15 @@ class Run:
         roles = [{"role": "Executed by", "name": executed_by}, {"role": "Reviewed by"}, {"role": "Approved by"}]
         note = "Each signature states the printed name, the date and time (UTC), and its meaning."
         return Display("signatures", {"roles": roles, "note": note})
+
+
+def _period(snapshot: Snapshot) -> dict[str, Json] | None:
+    """Return the period under review, and up to when its digests must be there; None where no delivery was read."""
+    read = next((each for each in snapshot.deliveries.values() if not isinstance(each, str)), None)
+    if read is None:
+        return None
+    start, end = read.window
+    return {"start": timestamp(start), "end": timestamp(end), "judged_to": timestamp(min(read.settled, end))}
 
 
 def _open_sandbox(parameters: RunParameters, *, delivers: bool) -> tuple[RunParameters, Mapping[str, str]]:

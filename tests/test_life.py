@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -129,6 +130,15 @@ def test_an_operational_record_replays_too(lived):
     done = lived.call("verify", lived.folder_of("OQ"), "--replay", "--trust", "roots.pem", "--json")
     assert done.returncode == 0, done.stderr
     assert "9 findings, the same" in steps_of(done)[14]["text"]
+
+
+def test_the_cover_of_an_operational_record_names_its_period_and_the_record_it_builds_on(lived):
+    page = (lived.folder_of("OQ") / "record.html").read_text(encoding="utf-8")
+    cover = " ".join(re.sub("<[^>]*>", " ", page[page.index("<header") : page.index("</header>")]).split())
+    moment = r"2\d{3}-\d\d-\d\d \d\d:\d\d:\d\d UTC"
+    assert re.search(f"Period under review {moment} to {moment}; judged for gaps up to {moment}", cover)
+    assert re.search(f"Builds on {lived.folder_of('IQ').name} . FAIL The installation .* did not pass", cover)
+    assert f"Approved protocol {lived.folder_of('OQP').name}" in cover
 
 
 def test_the_record_prints_its_approval_and_its_page_says_who_approved(lived):
