@@ -80,7 +80,7 @@ def test_pass_tells_what_was_challenged() -> None:
     assert finding.verdict is Verdict.PASS
     assert finding.message == "Each of 20 tampers was caught, and the untouched copy was not."
     assert len(finding.observations["sample"]) == 5
-    assert finding.actual["a log planted"] == "planted found"
+    assert finding.actual["a log planted"] == "rejected: planted"
 
 
 def _sees_no(*kinds: Kind) -> Callable[[Problems, Any], None]:
