@@ -202,6 +202,13 @@ def test_findings_that_did_not_pass_are_never_told_together(verdict: str) -> Non
     assert text.count("Resource arn") == 9
 
 
+def test_test_case_that_a_requirement_names_elsewhere_is_told() -> None:
+    elsewhere = [{"requirement": "URS-018", "test_cases": ["OQ-04", "OQ-05"]}]
+    row = {"source": "21 CFR Part 11", "clause": "11.10(c)", "test_case": "IQ-05", "verdict": "PASS"}
+    text = spaced("traceability", {"rows": [row], "elsewhere": elsewhere})
+    assert "Not judged in this record, though a requirement names it: URS-018 OQ-04, OQ-05." in text
+
+
 def test_much_evidence_of_a_clause_is_left_to_the_findings_of_its_test_case() -> None:
     row = {"source": "21 CFR Part 11", "clause": "11.10(c)", "test_case": "IQ-05", "verdict": "PASS"}
     odd = [f"E{number:04}" for number in range(1, 40, 2)]

@@ -211,8 +211,10 @@ class TestConclusion:
 class TestRequirements:
     def test_a_requirement_is_traced_to_its_test_cases(self, account, tmp_path, monkeypatch):
         monkeypatch.setenv(OUTPUT_VARIABLE, str(tmp_path))
-        mine = {"id": "URS-1", "text": "Logs are encrypted.", "risk": "high", "test_cases": ["IQ-04"]}
-        rows = data(begin("IQ", **account.parameters, requirements=[mine]).traceability())["rows"]
+        mine = {"id": "URS-1", "text": "Logs are encrypted.", "risk": "high", "test_cases": ["IQ-04", "OQ-02"]}
+        traced = data(begin("IQ", **account.parameters, requirements=[mine]).traceability())
+        rows = traced["rows"]
+        assert traced["elsewhere"] == [{"requirement": "URS-1", "test_cases": ["OQ-02"]}]
         assert {row["test_case"] for row in rows if row["requirement"]} == {"IQ-04"}
         assert {row["requirement"]["id"] for row in rows if row["test_case"] == "IQ-04"} == {"URS-1"}
 

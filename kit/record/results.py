@@ -69,7 +69,10 @@ def summary(steps: Steps) -> dict[str, Json]:
 
 
 def traceability(steps: Steps, requirements: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
-    """Return which requirement and clause each test case answers, with its verdict and evidence."""
+    """Return which requirement and clause each test case answers, with its verdict and evidence.
+
+    `elsewhere` has the test cases that a requirement names besides: this protocol does not hold them.
+    """
     rows = []
     for step in steps:
         evidence = list(dict.fromkeys(entry for finding in step["findings"] for entry in finding["evidence"]))
@@ -80,7 +83,10 @@ def traceability(steps: Steps, requirements: Sequence[Mapping[str, Json]]) -> di
             for requirement in served
             for clause in step["clauses"]
         ]
-    return {"rows": rows}
+    held = {step["test_case"] for step in steps}
+    others = [(item["id"], [case for case in item["test_cases"] if case not in held]) for item in requirements]
+    elsewhere: list[Json] = [{"requirement": name, "test_cases": cases} for name, cases in others if cases]
+    return {"rows": rows, "elsewhere": elsewhere}
 
 
 def deviations(findings: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
