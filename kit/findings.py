@@ -109,6 +109,11 @@ class Finding:
             ) from error
 
 
+def count(number: int, noun: str) -> str:
+    """Return `1 item`, `3 items`."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
 class Judgement:
     """Collects the conditions of one test case on one resource, and closes as a `Finding`.
 

@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 
 from kit.canonical import Json
 from kit.checks.reading import description, flag, said, text, unsaid
-from kit.findings import Finding, Judgement
+from kit.findings import Finding, Judgement, count
 from kit.parameters import RunParameters
 from kit.snapshot import Caller, Snapshot, Trail
 
@@ -93,7 +93,7 @@ def _kind(trail: Trail) -> Mapping[str, Json]:
         "home Region": trail.home_region,
         "organization trail": trail.description.get("IsOrganizationTrail"),
         "judged in this run": trail.judged,
-        "shadow trails in": f"{len(shadows)} other Region" + ("" if len(shadows) == 1 else "s"),
+        "shadow trails in": count(len(shadows), "other Region"),
     }
 
 

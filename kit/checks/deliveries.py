@@ -73,11 +73,6 @@ def _sentence(problems: list[Problem], count: int) -> str:
     return f"{problems[0].sentence}{more(count - 1)}."
 
 
-def number(count: int, noun: str) -> str:
-    """Return `1 digest`, `3 digests`."""
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")
-
-
 def more(count: int) -> str:
     """Return, as the end of a sentence, how many more things are like the one that it tells."""
     return f"; and {count:,} more like it" if count else ""

@@ -10,13 +10,12 @@ from kit.checks.deliveries import (
     each_delivery,
     encryption_kind,
     more,
-    number,
     trail_key,
 )
 from kit.checks.reading import description, flag, said, unsaid
 from kit.checks.trail import each_trail
 from kit.digests.reconcile import Tally
-from kit.findings import Finding, Judgement
+from kit.findings import Finding, Judgement, count
 from kit.parameters import RunParameters
 from kit.snapshot import Delivery, Snapshot, Trail
 
@@ -129,8 +128,8 @@ def oq_03(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
 def _versions(tally: Tally, what: str) -> str:
     """Return how many objects were read, and in how many versions, if that is more."""
     versions = sum(found.count for found in tally.encryption.values())
-    shown = number(tally.objects, what)
-    return shown if versions == tally.objects else f"{shown}, in {number(versions, 'version')},"
+    shown = count(tally.objects, what)
+    return shown if versions == tally.objects else f"{shown}, in {count(versions, 'version')},"
 
 
 def _judge_encryption(
@@ -161,7 +160,7 @@ def _judge_encryption(
         kind, key, found = wrong[0]
         by = f"{kind} {key}".strip()
         rest = f"{found.examples[0]}{more(found.count - 1)}"
-        sentence = f"{number(found.count, what)} of {trail.arn} under {by}: {rest}."
+        sentence = f"{count(found.count, what)} of {trail.arn} under {by}: {rest}."
         judgement.expect(name, expected, kinds, met=False, otherwise=sentence)
     elif kinds:
         judgement.expect(name, expected, kinds, met=True, otherwise="")

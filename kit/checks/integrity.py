@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from kit.canonical import Json
-from kit.checks.deliveries import NONE, each_delivery, judge_problems, more, number, told
+from kit.checks.deliveries import NONE, each_delivery, judge_problems, more, told
 from kit.checks.delivery import status_time
 from kit.digests.chain import RESTART, Chain, Coverage, Period
 from kit.digests.challenge import challenge
 from kit.digests.problems import Kind
-from kit.findings import Finding, Judgement
+from kit.findings import Finding, Judgement, count
 from kit.parameters import RunParameters
 from kit.snapshot import Delivery, Snapshot, Trail
 
@@ -89,7 +89,7 @@ def _doubt_rejected(judgement: Judgement, delivery: Delivery) -> None:
         judgement.doubt(
             name,
             0,
-            f"{number(unsound, 'digest')} can't be trusted or read, so the log files named there are not checked.",
+            f"{count(unsound, 'digest')} can't be trusted or read, so the log files named there are not checked.",
             unsound,
         )
 
@@ -133,7 +133,7 @@ def _judge_coverage(judgement: Judgement, trail: Trail, delivery: Delivery, expe
         if found and area in delivery.unlisted:
             doubts.append(f"What {_place(area)} has of digests is not known.")
         elif found and chain and chain.undecided:
-            doubts.append(f"{_place(area)} has {number(chain.undecided, 'digest')} that could not be judged.")
+            doubts.append(f"{_place(area)} has {count(chain.undecided, 'digest')} that could not be judged.")
         elif chain is None and area[0] != trail.account:
             doubts.append(f"{_place(area)} has no digest, and whether that Region is enabled there is not known.")
         else:

@@ -46,12 +46,12 @@ def _together(group: Sequence[Mapping[str, Any]]) -> Alike:
     shared = dict(group[0])
     own: list[dict[str, Any]] = [{} for _ in group]
     for member in ("actual", "observations"):
-        for name in list(shared.get(member) or {}):
-            if len({_text(finding[member][name]) for finding in group}) == 1:
-                continue
-            shared[member] = {other: value for other, value in shared[member].items() if other != name}
-            for values, finding in zip(own, group, strict=True):
-                values[name if member == "actual" else f"observed: {name}"] = finding[member][name]
+        told = shared.get(member) or {}
+        differ = [name for name in told if len({_text(finding[member][name]) for finding in group}) > 1]
+        shared[member] = {name: value for name, value in told.items() if name not in differ}
+        label = "" if member == "actual" else "observed: "
+        for values, finding in zip(own, group, strict=True):
+            values |= {f"{label}{name}": finding[member][name] for name in differ}
     return Alike(group, shared, own)
 
 

@@ -4,11 +4,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from kit.findings import Verdict
+from kit.findings import Verdict, count
 from kit.present.displays import Display
 from kit.present.drawing import Row, capacity, draw_matrix
 from kit.present.text import plain
-from kit.present.values import count
 from kit.present.words import MET, VERDICTS
 
 _WORST_FIRST = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NOT_EXECUTED, Verdict.PASS, Verdict.NOT_APPLICABLE)

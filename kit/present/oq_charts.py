@@ -11,6 +11,7 @@ from itertools import accumulate, pairwise
 from math import ceil
 
 from kit.errors import RenderError
+from kit.findings import count
 from kit.present.charts import chart, listed
 from kit.present.displays import Display
 from kit.present.figures import notice
@@ -27,7 +28,6 @@ from kit.present.oq_drawing import (
     runs,
 )
 from kit.present.text import plain
-from kit.present.values import count
 
 _HOUR = timedelta(hours=1)
 _ROWS, _DAYS, _HEIGHT = 40, 31, 28  # what one page holds: rows of coverage, bars, and rows of a drawing

@@ -8,10 +8,11 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from kit.findings import count
 from kit.present.alike import alike
 from kit.present.svg import svg_uri
 from kit.present.text import cut, plain, slug, visible
-from kit.present.values import count, value
+from kit.present.values import value
 from kit.present.words import MET, VERDICTS, bytes_text, criticality, moment, runs
 
 Link = Callable[[str, str], str]

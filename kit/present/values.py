@@ -6,6 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from kit.findings import count
 from kit.present.text import LIMIT, cut, plain, visible
 
 _NODES = 300
@@ -20,11 +21,6 @@ def value(json_value: Any, where: str = "findings.json", limit: int = LIMIT) -> 
     Text that reads like another kind of value is quoted: `"90"` is text, `90` is a number.
     """
     return _Writer(where, limit).write(json_value, 0)
-
-
-def count(number: int, noun: str) -> str:
-    """Return `1 item`, `3 items`."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def _brief(members: dict[str, Any]) -> bool:

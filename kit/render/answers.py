@@ -71,13 +71,10 @@ def groups(entries: Sequence[EvidenceEntry], cited: Mapping[str, Any], linked: C
             break
         shown[entry.id] = answer = _answer(entry, entry.read(), room=True)
         left -= len(answer.body or "")
-    found: list[Group] = []
-    before = None
-    for day, part in _parts(entries):
-        answers = [shown[entry.id] for entry in part if entry.id in shown]
-        found.append(Group(day if day != before else "", _lines(part, cited, linked), answers))
-        before = day
-    return found
+    return [
+        Group(day, _lines(part, cited, linked), [shown[entry.id] for entry in part if entry.id in shown])
+        for day, part in _parts(entries)
+    ]
 
 
 class Citation(NamedTuple):
@@ -118,7 +115,7 @@ def _answer(entry: EvidenceEntry, text: str | None, room: bool) -> Answer:
 def _parts(entries: Iterable[EvidenceEntry]) -> Iterator[tuple[str, Sequence[EvidenceEntry]]]:
     for day, found in groupby(entries, key=lambda entry: _received(entry)[0]):
         part = list(found)
-        yield from ((day, part[start : start + _GROUP]) for start in range(0, len(part), _GROUP))
+        yield from (("" if start else day, part[start : start + _GROUP]) for start in range(0, len(part), _GROUP))
 
 
 def _received(entry: EvidenceEntry) -> tuple[str, str]:
