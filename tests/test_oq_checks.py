@@ -241,7 +241,10 @@ def test_encryption(encryptions: list[tuple[str, str]], logs: Verdict, digests: 
 
 @pytest.mark.parametrize(
     ("objects", "told"),
-    [pytest.param(2, "All 2 digests of ", id="one-each"), pytest.param(1, "All 1 digest, in 2 versions, of ", id="more")],
+    [
+        pytest.param(2, "All 2 digests of ", id="one-each"),
+        pytest.param(1, "All 1 digest, in 2 versions, of ", id="more"),
+    ],
 )
 def test_versions_are_told_where_there_are_more_of_them_than_objects(objects: int, told: str) -> None:
     tally = tallied(TRAILS, TRAILS)

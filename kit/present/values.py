@@ -12,14 +12,16 @@ from kit.present.text import LIMIT, cut, plain, visible
 _NODES = 300
 _DEPTH = 8
 _LONG = 12
-_LOOKS_LIKE_OTHER = re.compile(r"true|false|null|none|not set|(?!\d{12}$)-?\d+(\.\d+)?([eE][+-]?\d+)?", re.IGNORECASE)
+_LOOKS_LIKE_OTHER = re.compile(
+    r"true|false|null|none|not set|(?!\d{12}$)-?\d+(\.\d+)?([eE][+-]?\d+)?", re.IGNORECASE
+)
 
 
 def value(json_value: Any, where: str = "findings.json", limit: int = LIMIT) -> Markup:
     """Return a JSON value as HTML; long ones fold, very long ones are cut and `where` says who has the whole.
 
-    Text that reads like another kind of value is quoted: `"90"` is text, `90` is a number. Twelve digits are not: the id
-    of an account is always text.
+    Text that reads like another kind of value is quoted: `"90"` is text, `90` is a number. Twelve digits are not: an
+    account's id is always text.
     """
     return _Writer(where, limit).write(json_value, 0)
 
