@@ -15,7 +15,7 @@ from kit.present.displays import MIME, REQUIRED, Display, html, read_displays
 from kit.present.svg import svg_uri
 from kit.present.templating import lab_stylesheet, stylesheet, template_text
 from kit.present.text import LIMIT, cut, plain, slug, visible
-from kit.present.values import value
+from kit.present.values import value, wide
 from kit.present.words import bytes_text, moment, runs
 
 SAMPLES = {display.kind: display for _, _, display in displays()} | {
@@ -119,6 +119,21 @@ def test_long_text_is_cut_and_says_where_the_whole_is() -> None:
 )
 def test_value_reads_as_what_it_is(json_value: Any, expected: str) -> None:
     assert Tags(str(value(json_value))).text == expected
+
+
+@pytest.mark.parametrize(
+    ("json_value", "expected"),
+    [
+        pytest.param("x" * 121, True, id="text"),
+        pytest.param("x" * 120, False, id="shorter-text"),
+        pytest.param(["short"] * 50, False, id="many-short"),
+        pytest.param([{"one": ["x" * 121]}], True, id="deep"),
+        pytest.param(10**200, False, id="number"),
+        pytest.param(None, False, id="nothing"),
+    ],
+)
+def test_what_is_too_long_for_a_column(json_value: Any, expected: bool) -> None:
+    assert wide(json_value) is expected
 
 
 def test_long_list_folds_and_endless_value_ends() -> None:

@@ -322,6 +322,15 @@ def test_executor_has_a_place_to_sign_where_something_was_executed() -> None:
     assert roles == {True: ["executor", "reviewer", "approver"], False: ["reviewer", "approver"]}
 
 
+def test_value_too_long_for_its_column_stands_below_its_condition() -> None:
+    key = "s3://logs/" + "x" * 120
+    conditions = {"broken links": ("none found", [key], False), "own trail": ("true", "false", False)}
+    page = shown(Display("step", step("OQ-04", "FAIL", [finding("OQ-04", "FAIL", TRAIL, conditions=conditions)])))
+    start = page.index('"tk-table tk-conditions"')
+    table = Page(page[start : page.index("</table>", start)]).text
+    assert f"broken links none found below ✗ not met {key} own trail" in table
+
+
 def test_a_step_shown_twice_keeps_its_own_place() -> None:
     one = Display("step", step("IQ-05", "PASS"))
     ids = Page(shown(run(), one, one, conclusion("PASS"))).all("id")

@@ -12,9 +12,8 @@ from kit.present.text import LIMIT, cut, plain, visible
 _NODES = 300
 _DEPTH = 8
 _LONG = 12
-_LOOKS_LIKE_OTHER = re.compile(
-    r"true|false|null|none|not set|(?!\d{12}$)-?\d+(\.\d+)?([eE][+-]?\d+)?", re.IGNORECASE
-)
+_COLUMN = 120
+_LOOKS_LIKE_OTHER = re.compile(r"true|false|null|none|not set|(?!\d{12}$)-?\d+(\.\d+)?([eE][+-]?\d+)?", re.IGNORECASE)
 
 
 def value(json_value: Any, where: str = "findings.json", limit: int = LIMIT) -> Markup:
@@ -24,6 +23,15 @@ def value(json_value: Any, where: str = "findings.json", limit: int = LIMIT) -> 
     account's id is always text.
     """
     return _Writer(where, limit).write(json_value, 0)
+
+
+def wide(json_value: Any) -> bool:
+    """Return whether a value holds text too long for a column of a table, such as the name of an object in S3."""
+    if isinstance(json_value, dict):
+        json_value = list(json_value.values())
+    if isinstance(json_value, list | tuple):
+        return any(map(wide, json_value))
+    return isinstance(json_value, str) and len(json_value) > _COLUMN
 
 
 def _brief(members: dict[str, Any]) -> bool:
