@@ -288,7 +288,7 @@ def _statement(label: str, value: Any) -> Statement:
         return kind(body[element], label) if element in body else None
 
     return Statement(
-        label=sid or label,
+        label=f'statement "{sid}"' if sid else label,
         sid=sid,
         effect=effect,
         principals=read("Principal", _principals),

@@ -385,7 +385,7 @@ FAILURES = [
     ("IQ-10", "versioning.Status", "Suspended", "versioning", "is not as it must be: Suspended."),
     ("IQ-10", "versioning", {}, "versioning", "never enabled"),
     ("IQ-10", "encryption", MISSING, "default encryption", "none"),
-    ("IQ-10", "lifecycle.Rules.0.Expiration.Days", 90, "nothing expires before", "tidy: objects after 90 days"),
+    ("IQ-10", "lifecycle.Rules.0.Expiration.Days", 90, "nothing expires before", 'rule "tidy": objects after 90 days'),
     ("IQ-11", "metadata.KeyManager", "AWS", TRAIL, "with a KMS key whose manager is AWS, with log file validation."),
     ("IQ-11", "metadata", MISSING, TRAIL, "with a KMS key that does not exist"),
     ("IQ-11", "description.KmsKeyId", ..., TRAIL, "without a KMS key"),
@@ -802,10 +802,10 @@ def test_what_a_key_is_is_told() -> None:
     dates = {"CreationDate": "2026-01-01", "DeletionDate": "2036-01-01", "ValidTo": "2027-01-01"}
     raw["metadata"] |= dates
     raw["rotation"] |= {"NextRotationDate": "2027-01-01"}
-    described = {"Description": "CloudTrail/GxP Annex 11 key", "Origin": "AWS_KMS", "MultiRegion": "False"}
+    described = {"Description": "CloudTrail/GxP Annex 11 key", "Origin": "AWS_KMS", "MultiRegion": False}
     assert judged("IQ-05", raw).observations == described | {"AWSAccountId": ACCOUNT} | dates
     rotation = judged("IQ-06", raw)
-    assert rotation.observations == {"RotationPeriodInDays": "365", "NextRotationDate": "2027-01-01"}
+    assert rotation.observations == {"RotationPeriodInDays": 365, "NextRotationDate": "2027-01-01"}
     assert rotation.message == f"The key {KEY} rotates every 365 days."
     assert judged("IQ-05", raw | {"region": DENIED}).expected["key Region"] == "that of the bucket"
     assert (
@@ -1956,10 +1956,12 @@ def test_public_access_is_blocked_by_bucket_or_account(bucket: Any, whole: Any, 
     ("rules", "expected", "words"),
     [
         pytest.param([rule(Expiration={"Days": 3650})], PASS, "", id="to-the-day"),
-        pytest.param([rule(Expiration={"Days": 3649})], FAIL, "tidy: objects after 3649 days", id="a-day-early"),
+        pytest.param(
+            [rule(Expiration={"Days": 3649})], FAIL, 'rule "tidy": objects after 3,649 days', id="a-day-early"
+        ),
         pytest.param([rule(Expiration={"Days": 1}, Status="Disabled")], PASS, "", id="disabled"),
         pytest.param([{"Status": "Disabled", "Filter": "x", "Expiration": "x"}], PASS, "", id="disabled-nonsense"),
-        pytest.param([rule(Expiration={"Days": 1}, Status="Paused")], FAIL, "after 1 days", id="status-not-documented"),
+        pytest.param([rule(Expiration={"Days": 1}, Status="Paused")], FAIL, "after 1 day", id="status-not-documented"),
         pytest.param(
             [rule(Expiration={"Date": "2040-01-01T00:00:00Z"})], FAIL, "objects on 2040-01-01", id="fixed-date"
         ),
@@ -2005,7 +2007,7 @@ def test_public_access_is_blocked_by_bucket_or_account(bucket: Any, whole: Any, 
         pytest.param(
             [rule(Expiration={"Days": 1}, Filter={"Tag": {"Key": "k", "Value": "v"}})],
             INCONCLUSIVE,
-            "depends on the tags of the log: tidy: objects after 1 days",
+            'depends on the tags of the log: rule "tidy": objects after 1 day',
             id="by-tag",
         ),
         pytest.param(
@@ -2073,8 +2075,8 @@ def test_a_trail_that_may_be_an_organizations_keeps_its_logs_anywhere() -> None:
         pytest.param({"Mode": "COMPLIANCE", "Days": 3650}, "COMPLIANCE", PASS, "", id="as-required"),
         pytest.param({"Mode": "COMPLIANCE", "Years": 10}, "GOVERNANCE", PASS, "", id="stricter-and-in-years"),
         pytest.param({"Mode": "GOVERNANCE", "Days": 3650}, "COMPLIANCE", FAIL, "in mode GOVERNANCE", id="laxer"),
-        pytest.param({"Mode": "COMPLIANCE", "Days": 3649}, "COMPLIANCE", FAIL, "for 3649 days", id="shorter"),
-        pytest.param({"Mode": "COMPLIANCE", "Years": 9}, "COMPLIANCE", FAIL, "for 3285 days", id="years-shorter"),
+        pytest.param({"Mode": "COMPLIANCE", "Days": 3649}, "COMPLIANCE", FAIL, "for 3,649 days", id="shorter"),
+        pytest.param({"Mode": "COMPLIANCE", "Years": 9}, "COMPLIANCE", FAIL, "for 3,285 days", id="years-shorter"),
         pytest.param({"Mode": "COMPLIANCE"}, "COMPLIANCE", INCONCLUSIVE, "does not say: Object Lock", id="no-period"),
         pytest.param({"Days": 3650}, "COMPLIANCE", INCONCLUSIVE, "does not say: Object Lock", id="no-mode"),
         pytest.param(
@@ -2099,8 +2101,8 @@ def test_how_the_records_are_kept_is_told() -> None:
     finding = judged("IQ-10", account() | {"object_lock": MISSING}, parameters(object_lock_mode="COMPLIANCE"))
     assert finding.expected["Object Lock"] == {"mode": "COMPLIANCE", "at least days": 3650}
     assert finding.actual["Object Lock"] == {"mode": "none", "days": 0}
-    assert finding.expected["nothing expires before"] == "3650 days"
-    assert finding.actual["nothing expires before"] == ["tidy: objects after 4000 days"]
+    assert finding.expected["nothing expires before"] == "3,650 days"
+    assert finding.actual["nothing expires before"] == ['rule "tidy": objects after 4,000 days']
     silent = judged("IQ-10", account() | {"object_lock": DENIED, "lifecycle": {"Rules": []}})
     assert "s3:GetObjectLockConfiguration" in silent.observations["Object Lock"]
     assert silent.actual["nothing expires before"] == "nothing expires"

@@ -14,9 +14,11 @@ from fixtures.sample_record import HOSTILE
 
 from kit.errors import RenderError
 from kit.present import oq_charts
+from kit.present.axes import time_axis
+from kit.present.coverage_drawing import STATES
 from kit.present.displays import Display, html
-from kit.present.figures import LOOKS, WIDTH, canvas, drawing, time_axis, width_of
-from kit.present.oq_drawing import KINDS, STATES
+from kit.present.encryption_drawing import KINDS
+from kit.present.figures import LOOKS, WIDTH, canvas, drawing, width_of
 from kit.present.svg import svg_uri
 
 START = datetime(2026, 11, 2, 9, tzinfo=UTC)
@@ -235,7 +237,7 @@ def test_hatching_fills_its_box_and_stays_in_it() -> None:
     chart = drawn("encryption-kinds")
     for style, _ in KINDS.values():
         look = LOOKS[style]
-        boxes = [box for box in shapes(chart) if box.what == look.fill and box.bottom - box.top > 12]
+        boxes = [box for box in shapes(chart) if box.what == look.fill and box.bottom - box.top > 9]
         assert boxes
         hatched = [stroke for stroke in strokes(chart, "0.45") if stroke.what == look.edge and look.hatch]
         for box in boxes if look.hatch else []:

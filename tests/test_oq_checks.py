@@ -239,6 +239,21 @@ def test_encryption(encryptions: list[tuple[str, str]], logs: Verdict, digests: 
     assert encrypted("OQ-03", tallied(*encryptions)).verdict is digests
 
 
+@pytest.mark.parametrize(
+    ("objects", "told"),
+    [
+        pytest.param(2, "All 2 digests of ", id="one-each"),
+        pytest.param(1, "All 1 digest, in 2 versions, of ", id="more"),
+    ],
+)
+def test_versions_are_told_where_there_are_more_of_them_than_objects(objects: int, told: str) -> None:
+    tally = tallied(TRAILS, TRAILS)
+    tally.objects = objects
+    finding = encrypted("OQ-03", tally)
+    assert finding.verdict is PASS
+    assert finding.message.startswith(told)
+
+
 @pytest.mark.parametrize("case", ["OQ-02", "OQ-03"])
 def test_encryption_tells_key_and_object(case: str) -> None:
     finding = encrypted(case, tallied(TRAILS, ANOTHER, ANOTHER))

@@ -262,12 +262,21 @@ def test_a_deny_may_exempt_services() -> None:
 @pytest.mark.parametrize(
     ("rules", "who", "statements", "explicit", "words"),
     [
-        pytest.param([statement(Sid="A"), statement()], BOB, ("A", "statement 2"), False, "is allowed", id="allowed"),
-        pytest.param([statement(), statement("Deny", Sid="D")], BOB, ("D",), True, "is denied", id="denied"),
+        pytest.param(
+            [statement(Sid="A"), statement()], BOB, ('statement "A"', "statement 2"), False, "is allowed", id="allowed"
+        ),
+        pytest.param(
+            [statement(), statement("Deny", Sid="D")], BOB, ('statement "D"',), True, "is denied", id="denied"
+        ),
         pytest.param([statement(Principal={"AWS": BOB})], READER, (), False, "by no statement", id="implicit"),
         pytest.param([statement(Principal={"AWS": ROOT})], BOB, ("statement 1",), False, "left to", id="delegated"),
         pytest.param(
-            [statement(Sid="U", Condition={"Foo": {"k": "v"}})], BOB, ("U",), False, "'Foo' is not known", id="unknown"
+            [statement(Sid="U", Condition={"Foo": {"k": "v"}})],
+            BOB,
+            ('statement "U"',),
+            False,
+            "'Foo' is not known",
+            id="unknown",
         ),
     ],
 )
@@ -825,10 +834,10 @@ def test_one_statement_needs_no_list() -> None:
 def test_grantees_of_the_default_key_policy() -> None:
     found = grantees(policy(*DEFAULT_KEY_POLICY), "kms:Decrypt", KEY)
     assert [(g.statement, g.principal, g.certain) for g in found] == [
-        ("Enable IAM user permissions", ROOT, True),
-        ("Enable IAM user permissions", BOB, True),
-        ("Allow principals in the account to decrypt log files", "everyone", True),
-        ("Enable cross account log decryption", "everyone", True),
+        ('statement "Enable IAM user permissions"', ROOT, True),
+        ('statement "Enable IAM user permissions"', BOB, True),
+        ('statement "Allow principals in the account to decrypt log files"', "everyone", True),
+        ('statement "Enable cross account log decryption"', "everyone", True),
     ]
     assert found[2].conditions == (
         f"StringEquals kms:CallerAccount: {ACCOUNT}",

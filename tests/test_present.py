@@ -15,7 +15,7 @@ from kit.present.displays import MIME, REQUIRED, Display, html, read_displays
 from kit.present.svg import svg_uri
 from kit.present.templating import lab_stylesheet, stylesheet, template_text
 from kit.present.text import LIMIT, cut, plain, slug, visible
-from kit.present.values import value
+from kit.present.values import value, wide
 from kit.present.words import bytes_text, moment, runs
 
 SAMPLES = {display.kind: display for _, _, display in displays()} | {
@@ -101,14 +101,17 @@ def test_long_text_is_cut_and_says_where_the_whole_is() -> None:
 @pytest.mark.parametrize(
     ("json_value", "expected"),
     [
-        pytest.param(None, "no value", id="nothing"),
+        pytest.param(None, "not set", id="nothing"),
         pytest.param(True, "true", id="true"),
         pytest.param("true", '"true"', id="text-true"),
         pytest.param(90, "90", id="number"),
         pytest.param("90", '"90"', id="text-number"),
         pytest.param("", "empty text", id="empty-text"),
-        pytest.param([], "empty list", id="empty-list"),
-        pytest.param({}, "empty object", id="empty-object"),
+        pytest.param("none", '"none"', id="text-none"),
+        pytest.param("not set", '"not set"', id="text-not-set"),
+        pytest.param("123456789012", "123456789012", id="account"),
+        pytest.param([], "none", id="empty-list"),
+        pytest.param({}, "none", id="empty-object"),
         pytest.param(["a", "b"], "ab", id="list"),
         pytest.param({"mode": "COMPLIANCE", "days": 30}, "mode COMPLIANCEdays 30", id="object"),
         pytest.param([{"ID": "a", "Days": 1}], "ID a; Days 1", id="brief-object-in-list"),
@@ -116,6 +119,21 @@ def test_long_text_is_cut_and_says_where_the_whole_is() -> None:
 )
 def test_value_reads_as_what_it_is(json_value: Any, expected: str) -> None:
     assert Tags(str(value(json_value))).text == expected
+
+
+@pytest.mark.parametrize(
+    ("json_value", "expected"),
+    [
+        pytest.param("x" * 121, True, id="text"),
+        pytest.param("x" * 120, False, id="shorter-text"),
+        pytest.param(["short"] * 50, False, id="many-short"),
+        pytest.param([{"one": ["x" * 121]}], True, id="deep"),
+        pytest.param(10**200, False, id="number"),
+        pytest.param(None, False, id="nothing"),
+    ],
+)
+def test_what_is_too_long_for_a_column(json_value: Any, expected: bool) -> None:
+    assert wide(json_value) is expected
 
 
 def test_long_list_folds_and_endless_value_ends() -> None:

@@ -302,9 +302,33 @@ def test_foreign_output_is_shown_as_text_or_picture_and_never_as_markup() -> Non
     assert sum(source.startswith("data:image/png") for source in Page(page).all("src")) == 1
 
 
-def test_code_is_folded_and_parameters_are_open(html: str) -> None:
+def test_code_is_folded_and_the_parameters_of_the_run_are_open(html: str) -> None:
     assert "<summary>Code of cell 2</summary>" in html
-    assert re.search(r"Parameters as the notebook has them</p><pre>account_id", html)
+    assert re.search(r"Parameters of this run</p><pre>account_id", html)
+
+
+def test_of_the_parameters_those_that_the_run_was_given_are_open() -> None:
+    given = new_code_cell("account_id = 2", execution_count=1, metadata={"tags": ["injected-parameters"]})
+    page = render_html(notebook(extra=[given]), context())
+    assert "Parameters of this run</p><pre>account_id = 2" in page
+    assert "<summary>Parameters as the notebook has them</summary><pre>account_id" in page
+
+
+def test_executor_has_a_place_to_sign_where_something_was_executed() -> None:
+    roles = {
+        executed: re.findall(r"tk-sign-box tk-sign-(\w+)", render_html(notebook(), context(executed=executed)))
+        for executed in (True, False)
+    }
+    assert roles == {True: ["executor", "reviewer", "approver"], False: ["reviewer", "approver"]}
+
+
+def test_value_too_long_for_its_column_stands_below_its_condition() -> None:
+    key = "s3://logs/" + "x" * 120
+    conditions = {"broken links": ("none found", [key], False), "own trail": ("true", "false", False)}
+    page = shown(Display("step", step("OQ-04", "FAIL", [finding("OQ-04", "FAIL", TRAIL, conditions=conditions)])))
+    start = page.index('"tk-table tk-conditions"')
+    table = Page(page[start : page.index("</table>", start)]).text
+    assert f"broken links none found below ✗ not met {key} own trail" in table
 
 
 def test_a_step_shown_twice_keeps_its_own_place() -> None:

@@ -1,8 +1,10 @@
 """What the checks on delivered objects share: a finding a trail, problems told in conditions, keys told apart."""
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 
 from kit.canonical import Json
+from kit.checks.reading import when
 from kit.checks.trail import each_trail, key_arn
 from kit.digests.problems import Kind, Problem, Problems
 from kit.digests.reconcile import Encrypted, Encryption
@@ -125,5 +127,5 @@ def describe_encryption(
     return rows
 
 
-def _moment(moment: object) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment else "not stated"
+def _moment(moment: datetime | None) -> str:
+    return when(moment) if moment else "not stated"

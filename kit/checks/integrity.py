@@ -1,11 +1,12 @@
 """Checks on integrity: the chain of digests, what they name, the time they cover, and what lies beside them."""
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterator
+from datetime import timedelta
 
 from kit.canonical import Json
 from kit.checks.deliveries import NONE, each_delivery, judge_problems, more, told
 from kit.checks.delivery import status_time
+from kit.checks.reading import when
 from kit.digests.chain import RESTART, Chain, Coverage, Period
 from kit.digests.challenge import challenge
 from kit.digests.problems import Kind
@@ -104,11 +105,9 @@ def oq_06(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
 
     def of_delivery(trail: Trail, delivery: Delivery, judgement: Judgement) -> Finding:
         start, due = delivery.window[0], delivery.settled
-        expected = f"from {_when(start)} to {_when(due)}, in {len(delivery.required)} accounts and Regions"
+        expected = f"from {when(start)} to {when(due)}, for {_scope(delivery.required)}"
         if due <= start:
-            why = (
-                f"No digest of the window is settled yet: it begins at {_when(start)}, and is settled to {_when(due)}."
-            )
+            why = f"No digest of the window is settled yet: it begins at {when(start)}, and is settled to {when(due)}."
             judgement.doubt("window covered", expected, why)
         elif not delivery.required:
             judgement.doubt("window covered", expected, f"No Region is in scope in which {trail.arn} delivers.")
@@ -123,6 +122,11 @@ def oq_06(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
         return judgement.finding(f"Digests of {trail.arn} cover the window without a gap, {expected}.")
 
     return each_delivery("OQ-06", snapshot, parameters, of_delivery)
+
+
+def _scope(areas: Collection[tuple[str, str]]) -> str:
+    accounts, regions = ({area[part] for area in areas} for part in (0, 1))
+    return f"{count(len(accounts), 'account')} in {count(len(regions), 'Region')}"
 
 
 def _judge_coverage(judgement: Judgement, trail: Trail, delivery: Delivery, expected: str, due: Period) -> None:
@@ -154,7 +158,7 @@ def _gaps(chain: Chain | None, due: Period) -> Iterator[str]:
     """Yield what of a period a chain does not cover, each gap by name."""
     if chain is None or not chain.covered:
         what = "no digest was found" if chain is None or not chain.digests else "no digest can be trusted"
-        yield f"{what} from {_when(due[0])} to {_when(due[1])}"
+        yield f"{what} from {when(due[0])} to {when(due[1])}"
         return
     restarts = {one.at for one in chain.breaks if one.kind == RESTART}
     for start, end in Coverage(chain.covered).gaps(*due):
@@ -166,7 +170,7 @@ def _gaps(chain: Chain | None, due: Period) -> Iterator[str]:
             what = "the tail of the window is cut off"
         else:
             what = "a digest is missing or can't be trusted"
-        yield f"{what}, from {_when(start)} to {_when(end)}"
+        yield f"{what}, from {when(start)} to {when(end)}"
 
 
 def _judge_restarts(judgement: Judgement, trail: Trail, delivery: Delivery) -> None:
@@ -199,11 +203,9 @@ def _judge_latest(judgement: Judgement, trail: Trail, delivery: Delivery, parame
     told_at = min(told_at, delivery.window[1])
     # of some Regions only, the newest may be those of the hour before
     near = _SAME if parameters.account.regions == "all" else _ONE_PERIOD
-    expected, newest = f"in the bucket, delivered at {_when(told_at)} or later", delivery.newest_digest
-    actual = _when(newest) if newest else "no digest"
-    sentence = (
-        f"The trail's status tells of a digest delivered at {_when(told_at)}; the newest in the bucket: {actual}."
-    )
+    expected, newest = f"in the bucket, delivered at {when(told_at)} or later", delivery.newest_digest
+    actual = when(newest) if newest else "no digest"
+    sentence = f"The trail's status tells of a digest delivered at {when(told_at)}; the newest in the bucket: {actual}."
     if newest is not None and newest >= told_at - near:
         judgement.expect(name, expected, actual, met=True, otherwise="")
     elif delivery.unlisted:
@@ -218,7 +220,7 @@ def _pending(delivery: Delivery) -> dict[str, Json]:
         chain = delivery.chains.get(area)
         last = max(delivery.settled, chain.last_end) if chain and chain.last_end else delivery.settled
         if last < end:
-            rest[_place(area)] = f"from {_when(max(last, delivery.window[0]))}"
+            rest[_place(area)] = f"from {when(max(last, delivery.window[0]))}"
     return rest
 
 
@@ -286,7 +288,3 @@ def oq_09(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
 
 def _place(area: tuple[str, str]) -> str:
     return f"{area[0]} {area[1]}"
-
-
-def _when(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from kit.canonical import Json
-from kit.checks.reading import flag, judge, text, unsaid
+from kit.checks.reading import flag, judge, observed, text, unsaid
 from kit.checks.trail import each_key, key_arn
 from kit.findings import Finding, Judgement
 from kit.parameters import RunParameters
@@ -36,7 +36,7 @@ def iq_05(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
             _judge_metadata(judgement, name, wanted, metadata, member)
         for name in _TOLD:
             if name in (metadata.value or {}):
-                judgement.observe(name, str((metadata.value or {})[name]))
+                judgement.observe(name, observed((metadata.value or {})[name]))
         _judge_region(judgement, trail, key)
         _judge_alias(judgement, key, parameters.expected.key_alias)
         return judgement.finding(
@@ -103,7 +103,7 @@ def iq_06(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
         judge(judgement, "automatic rotation", True, rotation, flag("KeyRotationEnabled"), otherwise=sentence)
         for name in ("RotationPeriodInDays", "NextRotationDate"):
             if name in (rotation.value or {}):
-                judgement.observe(name, str((rotation.value or {})[name]))
+                judgement.observe(name, observed((rotation.value or {})[name]))
         days = (rotation.value or {}).get("RotationPeriodInDays")
         period = f"every {days} days" if days else "automatically"
         return judgement.finding(f"The key {judgement.resource} rotates {period}.")

@@ -1,6 +1,7 @@
 """Judging one value out of an answer, three-valued: what AWS did not say is neither right nor wrong."""
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from kit.canonical import Json
@@ -78,6 +79,18 @@ def _typed(member: str, kind: type[T]) -> Callable[[Mapping[str, Json]], T]:
         return found
 
     return read
+
+
+def when(moment: datetime) -> str:
+    """Return a moment in words: in UTC, to the second."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def observed(value: Any) -> Json:
+    """Return a value of an answer as an observation holds it: numbers and text as they are, a moment in words."""
+    if isinstance(value, datetime):
+        return when(value)
+    return value if isinstance(value, bool | int | str) else str(value)
 
 
 def description(trail: Trail) -> Answer[Mapping[str, Json]]:

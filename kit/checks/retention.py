@@ -6,7 +6,7 @@ from typing import NamedTuple
 from kit.canonical import Json
 from kit.checks.bucket import each_bucket, log_folder
 from kit.checks.reading import judge, said, text, unsaid
-from kit.findings import Finding, Judgement
+from kit.findings import Finding, Judgement, count
 from kit.parameters import RunParameters
 from kit.snapshot import Answer, Bucket, Snapshot, Trail
 
@@ -94,10 +94,8 @@ def _judge_lock(judgement: Judgement, bucket: Bucket, parameters: RunParameters)
         judgement.doubt("Object Lock", expected, _UNSTATED, actual)
     else:
         met = actual["mode"] in (mode, "COMPLIANCE") and actual["days"] >= days
-        sentence = (
-            f"Object Lock of the bucket {bucket.name} keeps objects for {actual['days']} days in mode {actual['mode']},"
-            f" not for {days} in mode {mode}."
-        )
+        kept = f"{count(actual['days'], 'day')} in mode {actual['mode']}"
+        sentence = f"Object Lock of the bucket {bucket.name} keeps objects for {kept}, not for {days} in mode {mode}."
         judgement.expect("Object Lock", expected, actual, met=met, otherwise=sentence)
 
 
@@ -119,7 +117,7 @@ class _Expiry(NamedTuple):
 
     @property
     def text(self) -> str:
-        return f"{self.rule}: {self.what} after {self.days} days"
+        return f"{self.rule}: {self.what} after {count(self.days, 'day')}"
 
 
 def _judge_lifecycle(judgement: Judgement, trail: Trail, bucket: Bucket, parameters: RunParameters) -> None:
@@ -127,7 +125,7 @@ def _judge_lifecycle(judgement: Judgement, trail: Trail, bucket: Bucket, paramet
     judgement.rest_on(answer.evidence)
     folder = log_folder(trail, parameters)
     expiries = [] if answer.missing else said(answer, lambda value: _expiries(value, folder))
-    expected = f"{days} days" if days is not None else None
+    expected = count(days, "day") if days is not None else None
     if expiries is None:
         judgement.doubt(name, expected, unsaid(answer, "what the lifecycle rules delete, and when"))
         return
@@ -141,7 +139,7 @@ def _judge_lifecycle(judgement: Judgement, trail: Trail, bucket: Bucket, paramet
         judgement.doubt(name, expected, why, actual)
     else:
         rules = ", ".join(expiry.text for expiry in early)
-        sentence = f"A lifecycle rule of {bucket.name} deletes records before {days} days: {rules}."
+        sentence = f"A lifecycle rule of {bucket.name} deletes records before {expected}: {rules}."
         judgement.expect(name, expected, actual, met=not early, otherwise=sentence)
 
 
@@ -156,7 +154,8 @@ def _expiries(lifecycle: Mapping[str, Json], folder: str) -> list[_Expiry]:
         reach = text("Status")(rule) != "Disabled" and _reach(rule, folder)
         if reach is False:
             continue
-        name, certain = str(rule.get("ID") or f"rule {number}"), reach is True
+        named, certain = rule.get("ID"), reach is True
+        name = f'rule "{named}"' if named else f"rule {number}"
         if "Expiration" in rule:
             expiration = rule["Expiration"]
             if "Date" in expiration:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from kit.record.seal import Sealed
 
 _DEMO = {
-    "executed_by": "Demonstration User",
+    "executed_by": "Demonstration executor",
     "system_id": "DEMO-CLOUDTRAIL",
     "environment": "sandbox",
     "protocol_id": "VP-DEMO",

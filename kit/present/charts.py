@@ -6,11 +6,12 @@ from typing import Any
 
 from kit.findings import Verdict, count
 from kit.present.displays import Display
-from kit.present.drawing import Row, capacity, draw_matrix
+from kit.present.matrix import COLUMNS, Row, draw_matrix
 from kit.present.text import plain
 from kit.present.words import MET, VERDICTS
 
 _WORST_FIRST = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NOT_EXECUTED, Verdict.PASS, Verdict.NOT_APPLICABLE)
+_ACCOUNT = re.compile(r"arn:[^:]+:iam::(\d{12}):root")
 _MET_LEGEND = (("pass", "✓ met"), ("fail", "✗ not met"), ("open", "? could not be judged"), ("", "empty: not judged"))
 
 
@@ -30,7 +31,6 @@ def verdicts_by_requirement(steps: Iterable[Mapping[str, Any]]) -> Display:
         if source not in [row.label for row in rows if row.heads]:
             rows.append(Row(source, heads=True))
         rows.append(Row(clause, [(VERDICTS[verdict], case) for case, verdict in cases]))
-    most, _ = capacity(0)
     used = {verdict for _, cases in answered for _, verdict in cases}
     legend = [(sign.style, f"{sign.glyph} {sign.word}") for name, sign in VERDICTS.items() if name in used]
     tally = _tally({case: verdict for _, cases in answered for case, verdict in cases}.values())
@@ -46,7 +46,7 @@ def verdicts_by_requirement(steps: Iterable[Mapping[str, Any]]) -> Display:
     return chart(
         "Verdicts by clause",
         alt,
-        draw_matrix(rows[:most], [], legend, len(rows) - most),
+        draw_matrix(rows, [], legend),
         ["Source", "Clause", "Test case", "Verdict"],
         table,
     )
@@ -87,17 +87,15 @@ def controls_by_trail(rows: Iterable[Mapping[str, Any]]) -> Display:
 def _draw_conditions(conditions: list[str], resources: list[str], judged: Mapping[tuple[str, str], bool | None]) -> str:
     upright = len(conditions) >= len(resources)
     down, across = (conditions, resources) if upright else (resources, conditions)
-    most_rows, most_columns = capacity(len(across))
-    columns = across[:most_columns]
+    columns = across[:COLUMNS]
     rows = []
-    for name in down[:most_rows]:
+    for name in down:
         keys = [(name, other) if upright else (other, name) for other in columns]
         signs = [MET[judged[key]] if key in judged else None for key in keys]
-        rows.append(
-            Row(_name(name), [sign and (sign, "open" if sign.style == "open" else sign.word) for sign in signs])
-        )
-    left_over = max(len(down) - most_rows, 0) + max(len(across) - most_columns, 0)
-    return draw_matrix(rows, [_name(name) for name in columns], _MET_LEGEND, left_over)
+        cells = [sign and (sign, "open" if sign.style == "open" else sign.word) for sign in signs]
+        case, _, condition = name.partition("  ") if upright else ("", "", _name(name))
+        rows.append(Row(condition, cells, tag=case))
+    return draw_matrix(rows, [_name(name) for name in columns], _MET_LEGEND, len(across) - len(columns))
 
 
 def chart(title: str, alt: str, svg: str, columns: list[str], rows: list[list[str]]) -> Display:
@@ -108,8 +106,14 @@ def chart(title: str, alt: str, svg: str, columns: list[str], rows: list[list[st
 
 
 def _name(text: str) -> str:
-    """Return the last part of an ARN, which is the name people know; anything else as it is."""
-    return text.split(":", 5)[-1] if text.startswith("arn:") else text
+    """Return the last part of an ARN, which is the name people know; anything else as it is.
+
+    An account's ARN ends in `root`, which people take for its root user.
+    """
+    if not text.startswith("arn:"):
+        return text
+    account = _ACCOUNT.fullmatch(text)
+    return f"account {account[1]}" if account else text.split(":", 5)[-1]
 
 
 def _by_number(key: tuple[str, str]) -> list[tuple[int, str]]:

@@ -1,12 +1,13 @@
-"""What every chart is drawn with: canvas, cells, text, legend and axes; the same bytes for the same calls.
+"""What every chart is drawn with: canvas, cells, text and legend; the same bytes for the same calls.
 
 matplotlib's object interface only: no global figure, no display, no clock. Colours are colour-blind safe and never the
 only sign: looks differ in lightness, and in outline or hatching. `x` counts inches, `y` rows from the top.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from bisect import bisect
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
 from io import StringIO
 from typing import Any, NamedTuple
 from warnings import catch_warnings, filterwarnings
@@ -21,14 +22,19 @@ from matplotlib.textpath import text_to_path
 from kit.present.text import plain
 
 WIDTH = 7.1  # inches: the text width of an A4 page, so that a chart is printed at the size it was drawn
-ROW = 0.27
-TEXT, LABEL, SMALL = 8.0, 7.5, 7.0
+EDGE = WIDTH - 0.02  # lines have a width of their own
+ROW = 0.19  # inches: one line of words with air around it, and two charts of all Regions on one page
+TEXT, LABEL, SMALL = 8.0, 7.5, 7.0  # points; printed on A4, 5 % less
+ASIDE = 0.12  # inches between a line and its words: a screen's letters are wider than they were measured
+LINE = 0.66  # rows from one line of a label to the next
 INK, SOFT, HAIR = "#1a1f26", "#515a66", "#d9dde3"
 # Letters stay letters: a reader can search them, and a page of paths would take the PDF seconds.
 _STYLE: Any = {"svg.hashsalt": "trailkit", "svg.fonttype": "none", "font.family": ["DejaVu Sans"]}
 _NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 _WIDE = re.compile("[^\x20-\u024f–…✓✗]")
-_GAP = 0.15  # inches between two labels of an axis
+_MANY = 24  # rows of a chart
+# A name breaks at its spaces or, where that does not do, after its hyphens, colons and the like.
+_BREAKS = (re.compile(r"\s+"), re.compile(r"\s+|[-/:_.,]+"))
 
 
 class Look(NamedTuple):
@@ -124,6 +130,7 @@ def write(axes: Any, x: float, y: float, text: str, **look: Any) -> None:
     axes.text(x, y, text, va="center", ha="left", fontsize=size, color=look.get("colour", INK), fontweight=weight)
 
 
+@lru_cache(maxsize=8192)
 def width_of(text: str, size: float = TEXT, weight: str = "normal") -> float:
     """Return the width of text in inches; a character that the font may lack counts as the widest letter."""
     prop = FontProperties(family="DejaVu Sans", size=size, weight=weight)
@@ -138,12 +145,70 @@ def short(text: str, limit: int) -> str:
     return shown.replace("$", r"\$")  # a dollar sign would open matplotlib's formula mode
 
 
-def fitting(text: str, width: float, size: float = TEXT) -> str:
+def fitting(text: str, width: float, size: float = TEXT, weight: str = "normal") -> str:
     """Return text cut in its middle until it is at most `width` inches wide."""
     limit = min(len(plain(text)), int(width * 40))
-    while limit > 6 and width_of(short(text, limit), size) > width:
+    if width_of(short(text, limit), size, weight) > width:
+        # Nearly right at once: which letters are cut changes with their number.
+        limit = bisect(range(6, limit), width, key=lambda most: width_of(short(text, most), size, weight)) + 6
+    while limit > 6 and width_of(short(text, limit), size, weight) > width:
         limit -= 1
     return short(text, limit)
+
+
+def fits(text: str, width: float) -> str:
+    """Return small text where it fits so many inches, with air around it, and none where it does not."""
+    shown = fitting(text, 4, SMALL)
+    return shown if width_of(shown, SMALL) < width - 0.06 else ""
+
+
+def wrapped(text: str, width: float, size: float = TEXT, most: int = 2) -> list[str]:
+    """Return text in at most `most` lines, each at most `width` inches wide; the last is cut where the text is longer.
+
+    A line ends at a space; within a name only where the text would be cut otherwise.
+    """
+    shown = plain(text).replace("\n", " ")
+    for breaks in _BREAKS:
+        found: list[str] = []
+        rest = shown
+        while len(found) < most - 1 and width_of(rest[: int(width * 40)], size) > width:
+            ends = [match.end() for match in breaks.finditer(rest[: int(width * 40)])]
+            many = bisect(ends, width, key=lambda end: width_of(rest[:end].rstrip(), size))
+            if not many:
+                break
+            found.append(rest[: ends[many - 1]].rstrip())
+            rest = rest[ends[many - 1] :]
+        if len(rest) <= width * 40 and width_of(rest, size) <= width:
+            break
+    return [fitting(line, width, size) for line in (*found, rest)]
+
+
+def label_lines(name: str) -> list[str]:
+    """Return the label of a row, in two lines where it is long."""
+    return wrapped(name, 2.6, LABEL)
+
+
+def row_heights(names: Collection[str]) -> list[float]:
+    """Return the rows that rows with labels take: of many, each is lower, and the chart stays on one page."""
+    pitch = 1.0 if len(names) <= _MANY else 0.85
+    return [pitch if len(label_lines(name)) == 1 else 1.4 for name in names]
+
+
+def label_width(names: Iterable[str]) -> float:
+    """Return the inches that the labels of rows take."""
+    return max(width_of(line, LABEL) for name in names for line in label_lines(name)) + 0.15
+
+
+def write_lines(axes: Any, x: float, y: float, shown: Sequence[str], **look: Any) -> None:
+    """Write lines below one another, `y` at the middle of the first."""
+    for number, line in enumerate(shown):
+        write(axes, x, y + number * LINE, line, **look)
+
+
+def write_label(axes: Any, y: float, name: str) -> None:
+    """Write the label of a row, `y` at the middle of its lines."""
+    shown = label_lines(name)
+    write_lines(axes, 0, y - LINE * (len(shown) - 1) / 2, shown, size=LABEL)
 
 
 def lines(axes: Any, strokes: Sequence[tuple[float, float, float, float]], **look: Any) -> None:
@@ -164,79 +229,6 @@ def legend(axes: Any, entries: Sequence[tuple[str, str]], y: float) -> None:
 def legend_height(entries: Sequence[tuple[str, str]]) -> int:
     """Return the rows that a legend takes."""
     return max((line for _, line in _legend_places(entries)), default=-1) + 1
-
-
-def time_axis(axes: Any, place: tuple[float, float, float, float], start: datetime, end: datetime) -> None:
-    """Draw a time axis in UTC below `place` (left, right, top, bottom), with hairlines through it.
-
-    The ticks are the densest whose labels stand apart, on whole hours, days or months.
-    """
-    left, right, top, bottom = place
-    inches = (right - left) / ((end - start) / timedelta(hours=1))
-    at: Callable[[datetime], float] = lambda moment: left + (moment - start) / timedelta(hours=1) * inches  # noqa: E731
-    ticks, form = _ticks(start, end, inches)
-    lines(axes, [(at(tick), top, at(tick), bottom + 0.15) for tick in ticks], color="#c3c9d2")
-    lines(axes, [(left, bottom, right, bottom)], color=INK, linewidth=0.8)
-    _labels(axes, [(at(tick), tick.strftime(form)) for tick in ticks], bottom + 0.55, left)
-    if form == "%H:%M":
-        dates = [tick for tick in ticks if tick.hour == 0]
-        if not dates or at(dates[0]) - at(ticks[0]) > width_of("2000-00-00", SMALL) + _GAP:
-            dates.insert(0, ticks[0])
-        _labels(axes, [(at(tick), f"{tick:%Y-%m-%d}") for tick in dates], bottom + 1.25, left)
-
-
-def time_axis_height(width: float, start: datetime, end: datetime) -> float:
-    """Return the rows that a time axis of so many inches takes: hours have their dates below them."""
-    _, form = _ticks(start, end, width / ((end - start) / timedelta(hours=1)))
-    return 1.8 if form == "%H:%M" else 1.1
-
-
-def count_axis(axes: Any, place: tuple[float, float, float, float], most: int) -> float:
-    """Draw hairlines with round numbers across `place` (left, right, top, bottom); return the rows that one takes."""
-    left, right, top, bottom = place
-    step = next(
-        base * 10**power for power in range(20) for base in (1, 2, 5) if most <= 4 * base * 10**power
-    )  # fmt: skip
-    unit = (bottom - top) / max(most, 1)
-    marks = range(0, most + 1, step)
-    lines(axes, [(left, bottom - mark * unit, right, bottom - mark * unit) for mark in marks if mark])
-    lines(axes, [(left, bottom, right, bottom)], color=INK, linewidth=0.8)
-    for mark in marks:
-        write(axes, left - 0.08, bottom - mark * unit, f"{mark:,}", align="right", size=SMALL, colour=SOFT)
-    return unit
-
-
-def _ticks(start: datetime, end: datetime, inches: float) -> tuple[list[datetime], str]:
-    """Return round moments from start to end, and how they are written; `inches` is the length of an hour."""
-    for hours in (1, 2, 3, 6, 12):
-        if hours * inches >= width_of("00:00", SMALL) + _GAP:
-            found = _every(start, end, timedelta(hours=hours))
-            return (found, "%H:%M") if found else ([start], "%Y-%m-%d %H:%M")
-    for days in (1, 2, 7, 14):
-        if days * 24 * inches >= width_of("2000-00-00", SMALL) + _GAP:
-            return _every(start, end, timedelta(days=days)), "%Y-%m-%d"
-    first, last = start.year * 12 + start.month, end.year * 12 + end.month - 1
-    month = next(n for n in range(1, 12_000) if n * 28 * 24 * inches >= width_of("2000-00", SMALL) + _GAP)
-    found = [datetime(n // 12, n % 12 + 1, 1, tzinfo=UTC) for n in range(first, last + 1, month)]
-    return found or [start], "%Y-%m"
-
-
-def _every(start: datetime, end: datetime, step: timedelta) -> list[datetime]:
-    midnight = start.replace(hour=0, minute=0, second=0, microsecond=0)
-    unit = min(step, timedelta(days=1))
-    first = midnight + -((midnight - start) // unit) * unit
-    return [first + n * step for n in range((end - first) // step + 1)]
-
-
-def _labels(axes: Any, ticks: Sequence[tuple[float, str]], y: float, left: float) -> None:
-    """Write labels centred on their ticks, at the ends within the drawing, and none where it would touch another."""
-    first = free = max(left - 0.25, 0.0)
-    for x, text in ticks:
-        half = width_of(text, SMALL) / 2
-        begin = min(max(x - half, first), WIDTH - half * 2)
-        if begin >= free:
-            write(axes, begin, y, text, size=SMALL, colour=SOFT)
-            free = begin + half * 2 + 0.05
 
 
 def _legend_places(entries: Sequence[tuple[str, str]]) -> list[tuple[float, int]]:

@@ -6,31 +6,23 @@ out, it says so, and its table has it all.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import accumulate, pairwise
 from math import ceil
 
 from kit.errors import RenderError
 from kit.findings import count
+from kit.present.chain_drawing import chain_height, draw_chain
 from kit.present.charts import chart, listed
+from kit.present.coverage_drawing import STATES, draw_coverage
 from kit.present.displays import Display
-from kit.present.figures import notice
-from kit.present.oq_drawing import (
-    KINDS,
-    STATES,
-    cells_of,
-    chain_height,
-    draw_chain,
-    draw_coverage,
-    draw_encryption,
-    draw_key_use,
-    draw_lag,
-    runs,
-)
+from kit.present.encryption_drawing import KINDS, draw_encryption
+from kit.present.figures import notice, row_heights
+from kit.present.histograms import draw_key_use, draw_lag
+from kit.present.hours import HOUR, cells_of, runs
 from kit.present.text import plain
 
-_HOUR = timedelta(hours=1)
-_ROWS, _DAYS, _HEIGHT = 40, 31, 28  # what one page holds: rows of coverage, bars, and rows of a drawing
+_DAYS, _HEIGHT = 31, 34.5  # what one page holds: bars, and rows of a drawing
 _NOTHING = "Nothing was measured."
 
 
@@ -38,13 +30,13 @@ def coverage(rows: Mapping[str, Sequence[str]], hours: Sequence[datetime]) -> Di
     """Draw, for each place, whether every hour of a window is covered by what was delivered.
 
     `hours` are the beginnings of consecutive hours, and a row has one state of `STATES` for each. Of more than 48
-    hours several share a cell, which takes the worst state in it; of more than 40 rows the worst are drawn.
+    hours several share a cell, which takes the worst state in it; of more rows than a page holds, the worst are drawn.
 
     Raises:
         RenderError: an hour is missing or has no time zone, or a row has not one known state for each hour.
     """
     hours = [_utc(hour) for hour in hours]
-    if any(later - hour != _HOUR for hour, later in pairwise(hours)):
+    if any(later - hour != HOUR for hour, later in pairwise(hours)):
         raise _unfit("the hours do not follow one another")
     for states in rows.values():
         if len(states) != len(hours) or not set(states) <= set(STATES):
@@ -57,7 +49,7 @@ def coverage(rows: Mapping[str, Sequence[str]], hours: Sequence[datetime]) -> Di
     per, cells = cells_of(hours)
     alt = (
         f"Coverage of {count(len(rows), 'place')} in {count(len(hours), 'hour')}, {_minute(hours[0])} to "
-        f"{_minute(hours[-1] + _HOUR)}; hours summed over the places: "
+        f"{_minute(hours[-1] + HOUR)}; hours summed over the places: "
         + ", ".join(f"{tally[state]:,} {sign.word}" for state, sign in reversed(STATES.items()))
         + "."
     )
@@ -67,11 +59,14 @@ def coverage(rows: Mapping[str, Sequence[str]], hours: Sequence[datetime]) -> Di
     if per > 1:
         alt += f" A cell is {per} hours, and shows the worst state in them."
     table = [
-        [plain(place), STATES[state].word, _minute(hours[first]), _minute(hours[last - 1] + _HOUR), f"{last - first:,}"]
+        [plain(place), STATES[state].word, _minute(hours[first]), _minute(hours[last - 1] + HOUR), f"{last - first:,}"]
         for place, states in rows.items()
         for state, first, last in runs(states)
     ]
-    drawn = list(rows) if len(rows) <= _ROWS else sorted(rows, key=lambda place: worst[place], reverse=True)[:_ROWS]
+    drawn = list(rows)
+    if sum(row_heights(drawn)) > _HEIGHT:
+        drawn.sort(key=lambda place: worst[place], reverse=True)
+        drawn = _of_a_page(drawn, row_heights(drawn))
     svg = draw_coverage({place: rows[place] for place in drawn}, hours, (per, cells), len(rows) - len(drawn))
     return chart(title, alt, svg, columns, table)
 
@@ -173,8 +168,8 @@ def chain(
         found = sorted(found) or [(start, "no unbroken part", _minute(end))]
         table += [[plain(name), plain(what), _minute(a), until] for a, what, until in found]
     drawn = sorted(names, key=lambda name: (-len(broken[name]), bool(parts[name])))
-    heights = dict(zip(drawn, accumulate(chain_height(broken[name]) for name in drawn), strict=True))
-    drawn = [name for name in names if heights[name] <= _HEIGHT]
+    drawn = _of_a_page(drawn, [chain_height(name, broken[name]) for name in drawn])
+    drawn = [name for name in names if name in drawn]
     return chart(
         title,
         alt,
@@ -199,15 +194,19 @@ def key_use(hours: Mapping[datetime, int]) -> Display:
     if not calls:
         return chart(title, _NOTHING, notice(_NOTHING), columns, [])
     first, last = min(calls), max(calls)
-    every = [first + n * _HOUR for n in range((last - first) // _HOUR + 1)]
+    every = [first + n * HOUR for n in range((last - first) // HOUR + 1)]
     idle, uncounted = sum(not number for number in calls.values()), len(every) - len(calls)
     alt = (
         f"{count(sum(calls.values()), 'GenerateDataKey call')} by CloudTrail in {count(len(calls), 'hour')}, "
-        f"{_minute(first)} to {_minute(last + _HOUR)}: at most {max(calls.values()):,} in an hour, "
+        f"{_minute(first)} to {_minute(last + HOUR)}: at most {max(calls.values()):,} in an hour, "
         f"{count(idle, 'hour')} without a call, {count(uncounted, 'hour')} not counted."
     )
     table = [[_minute(hour), f"{number:,}"] for hour, number in calls.items()]
     return chart(title, alt, draw_key_use(calls, every), columns, table)
+
+
+def _of_a_page(names: Sequence[str], heights: Sequence[float]) -> list[str]:
+    return [name for name, reached in zip(names, accumulate(heights), strict=True) if reached <= _HEIGHT]
 
 
 def _rank(counts: Mapping[int, int], share: float) -> int:

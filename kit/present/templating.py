@@ -12,7 +12,7 @@ from kit.findings import count
 from kit.present.alike import alike
 from kit.present.svg import svg_uri
 from kit.present.text import cut, plain, slug, visible
-from kit.present.values import value
+from kit.present.values import value, wide
 from kit.present.words import MET, VERDICTS, bytes_text, criticality, moment, runs
 
 Link = Callable[[str, str], str]
@@ -47,7 +47,7 @@ def environment(*packages: str) -> Environment:
         finalize=_finalize,
     )
     made.filters |= {
-        "visible": visible, "cut": cut, "value": value, "slug": slug, "moment": moment, "count": count,
+        "visible": visible, "cut": cut, "value": value, "wide": wide, "slug": slug, "moment": moment, "count": count,
         "bytes": bytes_text, "criticality": criticality, "runs": runs, "alike": alike,
     }  # fmt: skip
     made.globals |= {"VERDICTS": VERDICTS, "MET": MET, "svg_uri": svg_uri}

@@ -12,15 +12,26 @@ from kit.present.text import LIMIT, cut, plain, visible
 _NODES = 300
 _DEPTH = 8
 _LONG = 12
-_LOOKS_LIKE_OTHER = re.compile(r"true|false|null|none|-?\d+(\.\d+)?([eE][+-]?\d+)?", re.IGNORECASE)
+_COLUMN = 120
+_LOOKS_LIKE_OTHER = re.compile(r"true|false|null|none|not set|(?!\d{12}$)-?\d+(\.\d+)?([eE][+-]?\d+)?", re.IGNORECASE)
 
 
 def value(json_value: Any, where: str = "findings.json", limit: int = LIMIT) -> Markup:
     """Return a JSON value as HTML; long ones fold, very long ones are cut and `where` says who has the whole.
 
-    Text that reads like another kind of value is quoted: `"90"` is text, `90` is a number.
+    Text that reads like another kind of value is quoted: `"90"` is text, `90` is a number. Twelve digits are not: an
+    account's id is always text.
     """
     return _Writer(where, limit).write(json_value, 0)
+
+
+def wide(json_value: Any) -> bool:
+    """Return whether a value holds text too long for a column of a table, such as the name of an object in S3."""
+    if isinstance(json_value, dict):
+        json_value = list(json_value.values())
+    if isinstance(json_value, list | tuple):
+        return any(map(wide, json_value))
+    return isinstance(json_value, str) and len(json_value) > _COLUMN
 
 
 def _brief(members: dict[str, Any]) -> bool:
@@ -40,7 +51,7 @@ class _Writer:
     def write(self, item: Any, depth: int) -> Markup:
         self.left -= 1
         if item is None:
-            return Markup('<span class="tk-none">no value</span>')
+            return Markup('<span class="tk-none">not set</span>')
         if isinstance(item, bool):
             return Markup("true") if item else Markup("false")
         if isinstance(item, str):
@@ -60,7 +71,7 @@ class _Writer:
 
     def _list(self, items: list[Any] | tuple[Any, ...], depth: int) -> Markup:
         if not items:
-            return Markup('<span class="tk-none">empty list</span>')
+            return Markup('<span class="tk-none">none</span>')
         if depth >= _DEPTH:
             return self._flat(items)
         rows = []
@@ -73,7 +84,7 @@ class _Writer:
 
     def _object(self, members: dict[str, Any], depth: int) -> Markup:
         if not members:
-            return Markup('<span class="tk-none">empty object</span>')
+            return Markup('<span class="tk-none">none</span>')
         if depth >= _DEPTH:
             return self._flat(members)
         if depth and _brief(members):

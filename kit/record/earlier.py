@@ -100,8 +100,7 @@ def qualification(earlier: Earlier | None, snapshot: Snapshot, parameters: RunPa
         if case != _OF_THE_MOMENT
         for name, was, is_now in _differences(then.get((case, resource)), now.get((case, resource)))
     ]
-    passed = earlier.verdict == Verdict.PASS
-    first = "" if passed else f"The installation qualification {earlier.record_id} did not pass: {earlier.verdict}. "
+    first = "" if earlier.verdict == Verdict.PASS else "The installation qualification did not pass. "
     first += f"A later one, {earlier.later}, did not pass. " if earlier.later else ""
     noun = "condition is" if len(changes) == 1 else "conditions are"
     second = f"{len(changes)} {noun} otherwise now" if changes else "What it judged is unchanged since"

@@ -27,6 +27,7 @@ from kit.render.guard import brief, stamp, verdict, warnings
 from kit.render.prose import Heading, Prose
 
 _FOREIGN = 8_000
+_DEFAULTS, _INJECTED = "parameters", "injected-parameters"
 _PNG = re.compile(r"[A-Za-z0-9+/=\s]+")
 _COLOUR_CODE = re.compile(r"\x1b\[[0-9;]*m")
 # the margins of the sheet, in points: sheet.css has them in millimetres
@@ -89,7 +90,8 @@ class _Page:
         self.evidence: list[Answer] = rows(record.evidence) if few else []
         # after the blocks, which say what they link to
         self.groups: list[Group] = [] if few else groups(record.evidence, self.cited, self.links.evidence)
-        self.roles = list(BOXES)
+        # nobody has executed a protocol
+        self.roles = [role for role in BOXES if record.executed or role != "executor"]
 
     @property
     def account(self) -> str:
@@ -119,12 +121,15 @@ class _Page:
         prose = Prose(self.title, [f"{step['test_case']} {step['title']}" for step in self.steps])
         anchors = self.links.anchors()
         seen = code_cells = 0
+        # papermill adds a cell with what it was given; without one, the notebook's own values are those of the run
+        given = any(_INJECTED in _tags(cell) for cell in cells(notebook))
+        parameters = _INJECTED if given else _DEFAULTS
         for cell in cells(notebook):
             if cell.get("cell_type") == "markdown":
                 yield Markup('<div class="tk-prose">{}</div>').format(prose.html(source(cell)))
             elif cell.get("cell_type") == "code" and source(cell).strip():
                 code_cells += 1
-                yield _code(cell, code_cells)
+                yield _code(cell, code_cells, parameters)
             self.contents += [(heading, []) for heading in prose.headings[seen:] if heading.level == 2]
             seen = len(prose.headings)
             for output in outputs(cell):
@@ -176,18 +181,20 @@ class _Links:
         return iter(self._anchors)
 
 
-def _code(cell: Mapping[str, Any], number: int) -> Markup:
-    """Return the code of a cell: folded and for the screen; of parameters, open and on paper too."""
+def _tags(cell: Mapping[str, Any]) -> Sequence[str]:
+    return (cell.get("metadata") or {}).get("tags") or []
+
+
+def _code(cell: Mapping[str, Any], number: int, parameters: str) -> Markup:
+    """Return the code of a cell: folded and for the screen; what is tagged as the parameters, open and on paper too."""
     never = "" if cell.get("execution_count") is not None else ", never run"
-    tags = (cell.get("metadata") or {}).get("tags") or []
     shown = cut(source(cell), "the notebook", _FOREIGN)
-    given = {"parameters": "Parameters as the notebook has them", "injected-parameters": "Parameters of this run"}
-    for tag, name in given.items():
-        if tag in tags:
-            return Markup('<p class="tk-label">{}</p><pre>{}</pre>\n').format(name + never, shown)
+    if parameters in _tags(cell):
+        return Markup('<p class="tk-label">{}</p><pre>{}</pre>\n').format("Parameters of this run" + never, shown)
+    name = "Parameters as the notebook has them" if _DEFAULTS in _tags(cell) else f"Code of cell {number}"
     return Markup(
         '<!--screen--><details class="tk-code"><summary>{}</summary><pre>{}</pre></details><!--/screen-->\n'
-    ).format(f"Code of cell {number}{never}", shown)
+    ).format(name + never, shown)
 
 
 def _foreign(output: Mapping[str, Any]) -> Markup:
