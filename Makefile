@@ -9,7 +9,7 @@ LOCK_OPTIONS := --group dev --extra pkcs11 --universal --fork-strategy fewest --
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test lint bench faults schema lock clean
+.PHONY: help demo lab test lint bench faults mutants schema lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -40,6 +40,9 @@ bench: $(STAMP) ## measure speed and memory
 faults: $(STAMP) ## interrupt whatever writes, at every step and at many moments
 	@$(BIN)/python tests/faults.py
 
+mutants: $(STAMP) ## change checks and digests in one place at a time, and see that a test fails
+	@nice -n 19 $(BIN)/mutmut run
+
 schema: $(STAMP) ## write parameters/parameters.schema.json from the model
 	@$(BIN)/python -c 'from kit.canonical import pretty; from kit.parameters import json_schema; print(pretty(json_schema()))' \
 		> parameters/parameters.schema.json
@@ -50,7 +53,7 @@ lock: $(STAMP) ## resolve the dependencies anew and write requirements.lock
 	@mv requirements.lock.new requirements.lock
 
 clean: ## remove .venv and caches; records in outputs/ stay
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist requirements.lock.new
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist requirements.lock.new mutants
 	@find kit tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is the last thing made, so an install that broke off is done again.

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-PASS = "PASS"  # noqa: S105 - a verdict, not a password
+PASS, FAIL, INCONCLUSIVE = "PASS", "FAIL", "INCONCLUSIVE"
 SINGLE, COMBINED = 1, 3
 """How many faults a challenge has."""
 
 
 @dataclass(frozen=True)
 class KnownFault:
-    """A fault that the embedded account can have, and exactly the test cases whose verdict it must change.
+    """A fault that the embedded account, or the kit, can have, and exactly the test cases whose verdict it must change.
 
     One that names no test case is harmless, and must change none. `alone` says why it is not combined with others.
     """

@@ -17,7 +17,7 @@ import pytest
 from kit.catalogue import kit_protocol
 from kit.checks.tool import ACCOUNT, BUNDLES, CHALLENGES, INSTALLATION, STRANGER, confusion
 from kit.collect.installation import installation
-from kit.collect.tool import collect_tool_again
+from kit.collect.tool import BLINDED, collect_tool_again
 from kit.errors import EvidenceError
 from kit.findings import Finding, Verdict
 from kit.parameters import RunParameters
@@ -131,6 +131,9 @@ WRONG = {
     "TQ-04 a test case is blind": (
         "TQ-04", replace(SOUND, challenges=tuple(one for one in SOUND.challenges if one.faults != ("no-trail",))), FAIL,
     ),
+    "TQ-04 a test case is only ever left open": (
+        "TQ-04", with_challenge("no-trail", verdicts=PASSED | {"IQ-02": "INCONCLUSIVE"}), FAIL,
+    ),
     "TQ-04 a fault is unseen": ("TQ-04", with_challenge("no-trail", verdicts=PASSED), FAIL),
     "TQ-04 a harmless fault is seen": ("TQ-04", with_challenge("harmless", verdicts=PASSED | {"IQ-01": "FAIL"}), FAIL),
     "TQ-05 they find what we do not": (
@@ -227,7 +230,10 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", folder / "site"]
     subprocess.run([*pip, wheel], check=True, capture_output=True)
     needs = [{"id": "URS-T1", "text": "The tool is qualified.", "risk": "high", "test_cases": ["TQ-02", "TQ-04"]}]
-    told = {"target": "sandbox", "expected": {"fault_combinations": 3}, "requirements": needs}
+    people = {"executed_by": "Zoë Ōyama", "system_id": "SYS-1", "environment": "qualification", "protocol_id": "VP-1"}
+    # an account that nobody can reach from here: nothing is asked of it
+    told = {"target": {"account_id": "111111111111"}, "execution": people, "requirements": needs}
+    told["expected"] = {"fault_combinations": 3}
     (folder / "p.yaml").write_text(json.dumps(told))
     done = call(folder, "run", "tq", "--parameters", "p.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -255,7 +261,7 @@ class TestWhole:
         assert {one["test_case"] for one in findings} == set(CASES)
         assert {one["verdict"] for one in findings if one["test_case"] != "TQ-05"} == {"PASS"}
         alone = [one for one in findings if one["test_case"] == "TQ-02"]
-        assert {one["resource"] for one in alone} == {one.name for one in list_faults()}
+        assert {one["resource"] for one in alone} == {BLINDED.name, *(one.name for one in list_faults())}
         (counted,) = [one for one in findings if one["test_case"] == "TQ-04"]
         for name in ("sensitivity", "specificity"):
             assert counted["actual"][name] == counted["expected"][name]
@@ -264,6 +270,7 @@ class TestWhole:
         page = (record / "record.html").read_text(encoding="utf-8")
         assert "URS-T1" in page
         assert "Faults and the test cases that see them" in page
+        assert "DEMONSTRATION" not in page
 
     def test_it_is_replayed_from_its_evidence(self, installed: Path, record: Path) -> None:
         done = call(installed, "verify", str(record), "--replay")

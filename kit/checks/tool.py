@@ -6,7 +6,7 @@ from kit.canonical import Json
 from kit.findings import Finding, Judgement, count
 from kit.parameters import RunParameters
 from kit.snapshot import Snapshot
-from kit.tool import PASS, Attempt, Challenge, Tool
+from kit.tool import FAIL, INCONCLUSIVE, PASS, Attempt, Challenge, Tool
 
 CHALLENGES, STRANGER, BUNDLES, INSTALLATION = "faults", "validate-logs", "bundles", "installation"
 """The ledgers in which the challenges of a run are kept."""
@@ -109,7 +109,7 @@ def _judged(
 
 
 def tq_04(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:  # noqa: ARG001
-    """Every test case has a fault that takes its PASS away, every fault that names a test case is seen by one, and over
+    """Every test case says FAIL under at least one fault, every fault that names a test case is seen by one, and over
     all test cases and single faults sensitivity and specificity are 1.
 
     Source: EU GMP Annex 11, 4.7. Sensitivity is the share of the verdicts that must change and do; specificity the
@@ -120,7 +120,7 @@ def tq_04(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:  # no
         judgement = Judgement("TQ-04", "all test cases and single faults")
         judgement.rest_on(tool.evidence[CHALLENGES])
         singles = [one for one in tool.singles if not one.refused]
-        blind = [case for case in tool.test_cases if not any(case in one.changed for one in singles)]
+        blind = [case for case in tool.test_cases if not any(one.verdicts.get(case) == FAIL for one in singles)]
         unseen = [one.faults[0] for one in singles if one.expected and not one.changed]
         judgement.expect(
             "test cases that no fault makes fail", NONE, blind or NONE,
@@ -167,7 +167,7 @@ def confusion(tool: Tool) -> dict[str, int]:
 
 def _told(tool: Tool, singles: Sequence[Challenge]) -> dict[str, Json]:
     return {
-        case: {name: sum(one.verdicts.get(case) == name for one in singles) for name in ("FAIL", "INCONCLUSIVE")}
+        case: {name: sum(one.verdicts.get(case) == name for one in singles) for name in (FAIL, INCONCLUSIVE)}
         for case in tool.test_cases
     }
 

@@ -14,9 +14,11 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -27,6 +29,9 @@ from kit.collect.account import Progress
 from kit.collect.gather import gather, gather_again
 from kit.collect.installation import installation
 from kit.collect.ledger import Ledger, encode_line, read_ledger
+from kit.digests import challenge
+from kit.digests.digest import PublicKey, RawDigest, Verified, verify_digest
+from kit.digests.problems import Kind
 from kit.errors import EvidenceError, SandboxError
 from kit.evidence import EvidenceStore, is_ledger, read_index, timestamp, utc_now
 from kit.findings import Finding, Verdict, roll_up
@@ -47,6 +52,14 @@ DELIVERY = {
     "digest_regions": [_HOME, "us-east-1", "eu-central-1", "us-west-2"],
 }
 """What the embedded account has delivered when it is challenged: enough for every fault, and read in no time."""
+
+BLINDED = KnownFault(
+    "verifier-blinded",
+    "The verifier that OQ-09 challenges takes every signature for CloudTrail's own.",
+    ("OQ-09",),
+    "it spoils the kit, and not the account",
+)
+"""The one fault that no account can have."""
 
 _RESTORE = "restore the record from its archive"
 _SAID = 2000
@@ -73,7 +86,8 @@ def collect_tool(parameters: RunParameters, store: EvidenceStore, executor: Exec
         told = _parameters(sandbox)
         snapshot = gather("OQ", told, store, CREDENTIALS, executor, progress)
         bench = _Bench(sandbox, Path(scratch), executor, progress)
-        lines[CHALLENGES] = _kept(store, CHALLENGES, [_known(told), *bench.challenges(parameters)])
+        challenges = itertools.chain([_known(told), _blinded(snapshot, told)], bench.challenges(parameters))
+        lines[CHALLENGES] = _kept(store, CHALLENGES, challenges)
         lines[STRANGER] = _kept(store, STRANGER, bench.comparisons())
         lines[BUNDLES] = _kept(store, BUNDLES, bench.attempts())
     lines[INSTALLATION] = _kept(store, INSTALLATION, [installation()])
@@ -131,11 +145,23 @@ def _cases() -> Iterator[TestCase]:
 
 def _known(told: RunParameters) -> Json:
     """Return the first line: the catalogue of faults and test cases, and the parameters of the account."""
-    faults = [
-        {"name": one.name, "description": one.description, "changes": list(one.changes), "alone": one.alone}
-        for one in list_faults()
-    ]
+    of_account = (KnownFault(one.name, one.description, one.changes, one.alone) for one in list_faults())
+    faults = [asdict(one) for one in (BLINDED, *of_account)]
     return {"faults": faults, "test_cases": [case.id for case in _cases()], "parameters": told.to_json()}
+
+
+def _blinded(snapshot: Snapshot, told: RunParameters) -> Json:
+    """Return what the account without a fault comes to, where the verifier's own challenge meets a blind verifier.
+
+    No account can have OQ-09 fail: it is about the kit, so that the kit is spoilt.
+    """
+
+    def blind(raw: RawDigest, keys: Mapping[str, PublicKey] | str) -> Verified:
+        found = verify_digest(raw, keys)
+        return replace(found, problems=tuple(one for one in found.problems if one.kind != Kind.SIGNATURE))
+
+    with patch.object(challenge, "verify_digest", blind):
+        return _judged((BLINDED.name,), BLINDED.changes, snapshot, told)
 
 
 def _judged(faults: Sequence[str], expected: Sequence[str], snapshot: Snapshot, told: RunParameters) -> Json:
