@@ -52,6 +52,13 @@ def progress_shown() -> Iterator[Callable[..., None]]:
         clear_output()  # type: ignore[no-untyped-call]
 
 
+def show(display: Display) -> None:
+    """Show a display under the running cell, besides what the cell ends with."""
+    from IPython.display import display as show_output  # noqa: PLC0415
+
+    show_output(display)  # type: ignore[no-untyped-call]
+
+
 def show_kit_errors_as_cards() -> None:
     """Have the running notebook show a `KitError` as a card instead of a traceback; elsewhere do nothing."""
     from IPython import get_ipython  # noqa: PLC0415 - a notebook has it; the rest of the kit does not need it

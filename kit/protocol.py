@@ -23,7 +23,7 @@ from kit.catalogue import Protocol, protocol
 from kit.errors import ExecutionError, RecordError
 from kit.evidence import INDEX, EvidenceStore, index_sha256, timestamp, utc_now
 from kit.findings import Verdict
-from kit.jupyter import progress_shown, show_kit_errors_as_cards, tell_progress
+from kit.jupyter import progress_shown, show, show_kit_errors_as_cards, tell_progress
 from kit.parameters import RunParameters
 from kit.present.displays import Display
 from kit.record import results
@@ -157,6 +157,7 @@ class Run:
         return {
             "kit_version": __version__,
             "catalogue_sha256": self.protocol.sha256,
+            "own_checks": [dict(one) for one in self.protocol.own],
             "started": self.started,
             "demonstration": self.demonstration,
             "parameters_sha256": sha256(canonical(told)),
@@ -261,6 +262,16 @@ class Run:
         self._steps[case.id] = results.step_data(case, findings, started, timestamp(utc_now()))
         tell_progress("Test cases", len(self._steps), len(self.protocol.test_cases))
         return Display("step", self._steps[case.id])
+
+    def own_steps(self) -> None:
+        """Show what a team added to the protocol, and judge and show each of its test cases in turn.
+
+        Raises:
+            ExecutionError: nothing was collected yet.
+        """
+        show(Display("own_checks", {"checks": [dict(one) for one in self.protocol.own]}))
+        for test_case_id in self.protocol.own_test_cases:
+            show(self.step(test_case_id))
 
     def _collected(self, wanted: str) -> Snapshot:
         if self._snapshot is None:

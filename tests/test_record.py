@@ -200,10 +200,10 @@ class TestCompleteness:
         ("edit", "message"),
         [
             (drop_conclusion, "x.ipynb never came to its conclusion"),
-            (never_ran, "x.ipynb stopped before code cell 22: it was interrupted, or its kernel died"),
-            (out_of_order, "x.ipynb was not executed in order: see code cell 22"),
-            (raised, "x.ipynb stopped at code cell 22: ValueError: bad thing"),
-            (raised_a_secret, "x.ipynb stopped at code cell 22: an exception"),
+            (never_ran, "x.ipynb stopped before code cell 23: it was interrupted, or its kernel died"),
+            (out_of_order, "x.ipynb was not executed in order: see code cell 23"),
+            (raised, "x.ipynb stopped at code cell 23: ValueError: bad thing"),
+            (raised_a_secret, "x.ipynb stopped at code cell 23: an exception"),
             (stopped_by_the_kit, "no usable AWS credentials"),
         ],
     )

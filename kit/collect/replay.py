@@ -1,6 +1,7 @@
 """Judges a run again on its parameters and evidence alone, as a process of its own: `python -m kit.collect.replay`.
 
-Standard input is one JSON object: `protocol`, `parameters`, and `evidence`, the folder. Standard output is one JSON
+Standard input is one JSON object: `protocol`, `own_checks` as the record names them, `parameters`, and `evidence`, the
+folder. Standard output is one JSON
 object: `kit_version`, and `findings` and `caller`, or `error` and `remedy`. Whatever would reach a network or start a
 program raises.
 """
@@ -27,7 +28,7 @@ def main() -> None:
     sys.addaudithook(_refuse)
     # imported here: from the first import on, nothing may reach a network
     from kit import __version__  # noqa: PLC0415
-    from kit.catalogue import protocol  # noqa: PLC0415
+    from kit.catalogue import protocol_as_executed  # noqa: PLC0415
     from kit.collect.gather import gather_again  # noqa: PLC0415
     from kit.errors import KitError  # noqa: PLC0415
     from kit.parameters import RunParameters  # noqa: PLC0415
@@ -36,7 +37,7 @@ def main() -> None:
     try:
         asked = json.load(sys.stdin)
         parameters = RunParameters.load(asked["parameters"])
-        of = protocol(asked["protocol"])
+        of = protocol_as_executed(asked["protocol"], asked["own_checks"])
         with ThreadPoolExecutor(1) as executor:
             snapshot = gather_again(of.id, parameters, Path(asked["evidence"]), executor, lambda *_, **__: None)
         cases = of.test_cases.values()

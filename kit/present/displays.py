@@ -22,6 +22,7 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "run": ("run_id", "protocol", "demonstration"),
     "collection": ("finished", "calls", "denied", "failed"),
     "qualification": ("record", "unchanged", "sentence", "changes"),
+    "own_checks": ("checks",),
     "step": ("test_case", "title", "verdict", "findings"),
     "summary": ("rows", "verdict"),
     "traceability": ("rows",),
@@ -31,8 +32,10 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "signatures": ("roles",),
     "error": ("message", "remedy"),
 }
+_ROWS_IN = {"qualification": "changes", "own_checks": "checks"}
 _FINDING = ("test_case", "verdict", "resource", "message", "expected", "actual", "met")
 _ROWS = {
+    "own_checks": ("name", "version", "sha256", "test_cases"),
     "qualification": ("test_case", "resource", "condition", "then", "now"),
     "summary": ("test_case", "title", "verdict"),
     "traceability": ("source", "clause", "test_case", "verdict"),
@@ -180,7 +183,7 @@ def _problem(kind: str, data: Any) -> str:
     if not problem and kind == "step":
         problem = _problem_in(data["findings"], "finding", _FINDING)
     if not problem and kind in _ROWS:
-        problem = _problem_in(data["changes" if kind == "qualification" else "rows"], "row", _ROWS[kind])
+        problem = _problem_in(data[_ROWS_IN.get(kind, "rows")], "row", _ROWS[kind])
     return problem
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from kit import __version__
 from kit.canonical import Json, canonical, sha256
-from kit.catalogue import protocol
+from kit.catalogue import protocol_as_executed
 from kit.errors import ExecutionError, KitError, RecordError
 from kit.findings import Finding, Verdict
 from kit.parameters import RunParameters
@@ -33,7 +33,7 @@ EXECUTION = tuple(Execution.model_fields)
 PARAMETERS = tuple(name for name in RunParameters.model_fields if name != "execution")
 _RUN = (
     "kit_version", "python", "platform", "packages", "started", "demonstration", "parameters_sha256", "attempt",
-    "register", "approval", "catalogue_sha256",
+    "register", "approval", "catalogue_sha256", "own_checks",
 )  # fmt: skip
 
 
@@ -180,9 +180,11 @@ def _require_run(run: dict[str, Json]) -> None:
 
 def _steps(run: dict[str, Json], shown: list[dict[str, Json]]) -> list[dict[str, Json]]:
     """Return all steps of the run's protocol, each held against the catalogue; of a step taken twice, the last."""
-    of = protocol(str(run["protocol"]["id"]))
+    of = protocol_as_executed(str(run["protocol"]["id"]), run["own_checks"])
     if run["protocol"] != results.protocol_data(of):
         raise RecordError(f"the notebook shows another protocol than the catalogue's {of.id}", _UNEDITED)
+    if run["catalogue_sha256"] != of.sha256:
+        raise RecordError(f"the notebook was executed with another catalogue of {of.id} than is here", _UNEDITED)
     for step in shown:
         case = of.test_cases.get(step["test_case"])
         if case is None:

@@ -15,6 +15,7 @@ from kit.record.manifest import EVIDENCE, MANIFEST, PROTOCOL, RESTORE, RUNS, rea
 from kit.record.register import Register, RegisterEntry, Seen, hold_seen
 from kit.sections import Execution
 
+_CATALOGUE = ("catalogue_sha256", "own_checks")
 _STATES = ("issued", "started", "concluded", "finished", "failed", "aborted")
 
 
@@ -229,7 +230,7 @@ def hold_run(manifest: Mapping[str, Json], entries: Sequence[RegisterEntry], nam
         "attempt": manifest["attempt"]["number"],
         "kit_version": manifest["executed_with"]["kit_version"],
         "approval": approval["sha256"] if approval else None,
-        **{field: manifest[field] for field in ("started", "demonstration", "catalogue_sha256", "parameters_sha256")},
+        **{name: manifest[name] for name in ("started", "demonstration", "parameters_sha256", *_CATALOGUE)},
         **{field: manifest[field] for field in Execution.model_fields},
     }
     if differ := [field for field, value in told.items() if first.data.get(field) != value]:

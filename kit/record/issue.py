@@ -87,6 +87,7 @@ def _told(of: Protocol, notebook: Mapping[str, Any], parameters: RunParameters) 
         "protocol": results.protocol_data(of),
         "protocol_sha256": sources_sha256(notebook),
         "catalogue_sha256": of.sha256,
+        "own_checks": list(of.own),
         "demonstration": parameters.demonstration,
         "parameters": {name: given[name] for name in PARAMETERS},
         **{name: given["execution"][name] for name in ("system_id", "environment", "protocol_id", "page_size")},
@@ -108,6 +109,9 @@ def _shown(of: Protocol, notebook: Mapping[str, Any], told: Mapping[str, Json]) 
             shown.append(dict(cell))
         elif step := _STEP.search(text):
             shown.append(_cell(Display("step", by_case[step[1]])))
+        elif "run.own_steps()" in text:
+            shown.append(_cell(Display("own_checks", {"checks": list(of.own)})))
+            shown += [_cell(Display("step", by_case[case_id])) for case_id in of.own_test_cases]
         elif "begin(" in text:
             shown.append(_cell(Display("run", run)))
         elif "run.traceability()" in text:

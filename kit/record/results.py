@@ -23,6 +23,7 @@ def step_data(case: TestCase, findings: Sequence[Finding], started: str = "", fi
     return {
         "test_case": case.id,
         **{name: getattr(case, name) for name in ("title", "purpose", "method", "criterion", "criticality")},
+        "added_by": case.added_by,
         "clauses": [dict(vars(clause)) for clause in case.clauses],
         "verdict": _verdict_of(findings).value,
         "findings": [finding.to_json() for finding in findings],

@@ -237,7 +237,7 @@ def findings_document(executed: Executed) -> dict[str, Json]:
 
 def _manifest(executed: Executed, head: Seen, files: Mapping[str, Json]) -> dict[str, Json]:
     run = executed.run
-    kept = ("protocol", *EXECUTION, "started", "demonstration", "attempt", "approval", "catalogue_sha256")
+    kept = ("protocol", *EXECUTION, "started", "demonstration", "attempt", "approval", "catalogue_sha256", "own_checks")
     return {
         "schema": SCHEMA,
         "kind": RECORD,

@@ -30,6 +30,7 @@ def replay(folder: Path, manifest: Mapping[str, Json]) -> Replayed:
     """Collect and judge again on the recorded responses and ledgers, and hold the findings against the sealed ones.
 
     The process that judges reaches no network, has no credentials, and of the record only its parameters and evidence.
+    Checks that a team added of its own must be installed here as they were then.
     Findings must be equal byte for byte in canonical form, and whoever collected the same.
 
     Raises:
@@ -61,6 +62,7 @@ def parameters_of(manifest: Mapping[str, Json]) -> dict[str, Json]:
 def _judged(evidence: Path, manifest: Mapping[str, Json]) -> dict[str, Json]:
     asked = {
         "protocol": manifest["protocol"]["id"],
+        "own_checks": manifest["own_checks"],
         "parameters": parameters_of(manifest),
         "evidence": str(evidence.resolve()),
     }

@@ -1,0 +1,1 @@
+"""ACME's own requirements of its audit trails: checks in `settings.py` and `deliveries.py`, words in `catalogue/`."""
