@@ -199,10 +199,10 @@ class Run:
         if self._snapshot is not None:
             raise ExecutionError("this run has collected already", "run the whole notebook again, from the top")
         # imported here: only a run that reaches AWS needs boto3
-        from kit.collect.gather import gather  # noqa: PLC0415
+        from kit.collect.protocols import collect  # noqa: PLC0415
 
         with ThreadPoolExecutor(THREADS) as executor, progress_shown() as progress:
-            self._snapshot = gather(
+            self._snapshot = collect(
                 self.protocol.id, self.parameters, self._store, self._credentials, executor, progress
             )
         return self._collection(self._snapshot)
@@ -298,8 +298,8 @@ class Run:
         return Display("traceability", results.traceability(self.steps, requirements))
 
     def chart(self, name: str) -> Display:
-        """Return one of the charts of the protocol: `verdicts`, `controls`, and of what was delivered `coverage`,
-        `chain`, `encryption`, `lag` and `key_use`.
+        """Return one of the charts of the protocol: `verdicts`, `controls`, of what was delivered `coverage`, `chain`,
+        `encryption`, `lag` and `key_use`, and of the kit itself `detection`.
 
         Raises:
             ExecutionError: nothing was collected yet, or there is no such chart.

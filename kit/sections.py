@@ -188,6 +188,12 @@ class Expected(Section):
     digest_settling_minutes: Annotated[Whole, Field(ge=60, le=1440)] = Field(
         120, description="whole minutes from 60 to 1440", examples=[120]
     )
+    fault_combinations: Annotated[Whole, Field(ge=1, le=1000)] = Field(
+        40, description="whole combinations of three faults from 1 to 1000, for the tool qualification", examples=[40]
+    )
+    fault_seed: Annotated[Whole, Field(ge=0, le=2**31)] = Field(
+        11, description="a whole number by which the combinations are drawn", examples=[11]
+    )
     max_clock_skew_seconds: Annotated[Whole, Field(ge=0, le=3600)] = Field(
         5, description="whole seconds from 0 to 3600", examples=[5]
     )

@@ -19,6 +19,7 @@ from kit.digests.problems import Problems
 from kit.digests.reconcile import Tally
 from kit.digests.sample import Sample
 from kit.errors import EvidenceError
+from kit.tool import Tool
 
 T = TypeVar("T")
 
@@ -214,7 +215,8 @@ class Snapshot:
     `enabled_regions` are the Regions enabled for the account [EC2 DescribeRegions]; `regions` is, for each Region that
     was asked, the ARNs of the trails it showed [DescribeTrails, shadow trails included]. `expected_key` is what
     `expected.kms_key_arn` resolves to, or None where none was stated. `deliveries` holds, by trail, what was delivered,
-    or in words why that was not collected; `refusal` the role that was sent to be refused, where one was named.
+    or in words why that was not collected; `refusal` the role that was sent to be refused, where one was named. `tool`
+    is what the kit did when it was challenged, where that was asked for, and then all there is.
     """
 
     caller: Answer[Caller]
@@ -224,6 +226,7 @@ class Snapshot:
     expected_key: Answer[Mapping[str, Json]] | None
     deliveries: Mapping[str, Delivery | str] = field(default_factory=dict)
     refusal: Refusal | None = None
+    tool: Tool | None = None
 
     @property
     def moment(self) -> datetime | None:

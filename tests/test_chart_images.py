@@ -15,8 +15,12 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.testing.compare import compare_images
 from test_oq_charts import CASES
 
+from kit.catalogue import kit_protocol
 from kit.present import charts, figures
+from kit.present.detection import detection
 from kit.present.run_charts import CHARTS
+from kit.sandbox.faults import list_faults
+from kit.tool import Challenge, Installation, Tool
 
 BASELINE = Path(__file__).parent / "baseline"
 DOTS_PER_INCH = 80
@@ -31,7 +35,20 @@ DRAWN: dict[str, Callable[[], Any]] = {
     "lag": CASES["lag"],
     "chain": CASES["chain-breaks"],
     "key_use": CASES["key-day"],
+    "detection": lambda: detection(tool()),
 }
+
+
+def tool() -> Tool:
+    """Return challenges with every fault: one of them missed, one seen by a test case that should not."""
+    cases = tuple(case for name in ("IQ", "OQ") for case in kit_protocol(name).test_cases)
+    changed = {one.name: one.changes for one in list_faults()} | {"not-logging": (), "rotation-off": ("IQ-06", "IQ-07")}
+    challenges = tuple(
+        Challenge((one.name,), one.changes, {c: "FAIL" if c in changed[one.name] else "PASS" for c in cases}, {})
+        for one in list_faults()
+    )
+    installed = Installation("", "", {}, {}, {}, "", "")
+    return Tool(cases, (), Challenge((), (), {}, {}), challenges, "", "", (), (), installed, {})
 
 
 @pytest.fixture

@@ -237,6 +237,14 @@ class TestPolicy:
         assert allowed["oq",] == allowed[()]
         assert 's3:GetObject"' in allowed["oq",]
 
+    def test_it_is_that_of_the_protocols_for_an_account_too(self, call, tmp_path):
+        given = {"target": {"account_id": "123456789012"}, "execution": PEOPLE | {"environment": "qualification"}}
+        _, out, _ = call("policy", "oq", "-f", write_parameters(tmp_path / "p.yaml", given))
+        assert 's3:GetObject"' in out
+
+    def test_a_protocol_that_asks_no_account_needs_none(self, call):
+        assert call("policy", "tq")[::2] == (2, "TQ asks no account, and needs no permission\nname iq or oq\n")
+
     def test_without_a_trail_every_bucket_may_be_that_of_one(self, call, tmp_path):
         given = {"expected": {"log_bucket": "my-bucket"}}
         _, out, _ = call("policy", "-f", write_parameters(tmp_path / "p.yaml", {"target": "sandbox"} | given))

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from kit.cli.app import AsJson, Parameters, app
-from kit.errors import SandboxError
+from kit.errors import ParameterError, SandboxError
 
 
 @app.command()
@@ -72,9 +72,12 @@ def policy(
             roles = {*told.target.role_arns.values(), *([told.target.role_arn] if told.target.role_arn else [])}
             if "OQ" in named and told.expected.denied_role_arn:
                 roles.add(told.expected.denied_role_arn)
-            narrowed = {"account_id": told.target.account_id, "assumed_roles": tuple(roles)}
+            narrowed |= {"account_id": told.target.account_id, "assumed_roles": tuple(roles)}
         narrowed["reader_roles"] = told.expected.reader_role_arns or ()
         if trail := told.expected.trail_arn:
             # without it every trail is judged, and every trail's bucket is read
             narrowed |= {"partition": trail.split(":")[1], "bucket": told.expected.log_bucket}
-    typer.echo(json.dumps(least_privilege(**narrowed), indent=2))
+    allowed = least_privilege(**narrowed)
+    if not allowed["Statement"]:
+        raise ParameterError(f"{', '.join(named)} asks no account, and needs no permission", "name iq or oq")
+    typer.echo(json.dumps(allowed, indent=2))

@@ -19,13 +19,17 @@ SUFFIX = ".jsonl.gz"
 
 
 class Ledger:
-    """One ledger of an evidence folder, open for writing; `evidence` is its id once it is closed."""
+    """One ledger of an evidence folder, open for writing; `evidence` is its id once it is closed.
 
-    def __init__(self, store: EvidenceStore, name: str, operation: str) -> None:
+    `service` is who answered what it holds.
+    """
+
+    def __init__(self, store: EvidenceStore, name: str, operation: str, service: str = "s3") -> None:
         self.evidence = ""
         self._store = store
         self._name = name
         self._operation = operation
+        self._service = service
         self._lines = 0
         self._path = store.folder / f"{name}{SUFFIX}"
         self._file: gzip.GzipFile | None = None
@@ -63,7 +67,7 @@ class Ledger:
             raise unwritable(self._path, error) from error
         self.evidence = self._store.adopt(
             self._path,
-            service="s3",
+            service=self._service,
             operation=self._operation,
             region="",
             reader="",

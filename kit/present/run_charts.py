@@ -10,6 +10,7 @@ from kit.digests.chain import Coverage
 from kit.parameters import RunParameters
 from kit.present import oq_charts
 from kit.present.charts import controls_by_trail, verdicts_by_requirement
+from kit.present.detection import detection
 from kit.present.displays import Display
 from kit.snapshot import Delivery, Snapshot, Trail
 
@@ -126,5 +127,6 @@ CHARTS: Mapping[str, Callable[[Steps, Snapshot, RunParameters], Display]] = {
     "encryption": lambda _, snapshot, parameters: encryption(snapshot, parameters),
     "lag": lambda _, snapshot, __: lag(snapshot),
     "key_use": lambda _, snapshot, __: key_use(snapshot),
+    "detection": lambda _, snapshot, __: detection(snapshot.tool),
 }
 """Every chart by its name."""

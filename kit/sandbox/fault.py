@@ -19,23 +19,36 @@ Spoil = Callable[[Account], None]
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault: its name, what it is in one line, and exactly the test cases whose verdict it changes."""
+    """A fault: its name, what it is in one line, and exactly the test cases whose verdict it changes.
+
+    `area` is what it spoils: trails, keys, buckets, answers or deliveries. `alone` says why it is not combined with
+    others: it takes away what they would spoil.
+    """
 
     name: str
     description: str
     changes: tuple[str, ...]
     spoil: Spoil
+    area: str
+    alone: str = ""
 
 
 FAULTS: dict[str, Fault] = {}
 """Every fault by name, in the order of definition."""
 
 
-def fault(name: str, changes: tuple[str, ...]) -> Callable[[Spoil], Spoil]:
-    """Register a function as the fault of that name; the first line of its docstring describes it."""
+def fault(name: str, changes: tuple[str, ...], *, area: str = "", alone: str = "") -> Callable[[Spoil], Spoil]:
+    """Register a function as the fault of that name; the first line of its docstring describes it.
+
+    Where no area is named, it is the one of the module.
+    """
 
     def register(spoil: Spoil) -> Spoil:
-        FAULTS[name] = Fault(name, (spoil.__doc__ or "").strip().splitlines()[0], changes, spoil)
+        described = (spoil.__doc__ or "").strip().splitlines()[0]
+        module = spoil.__module__.rpartition("_")[2]
+        # how objects are read is answered too
+        where = area or {"reads": "answers"}.get(module, module)
+        FAULTS[name] = Fault(name, described, changes, spoil, where, alone)
         return spoil
 
     return register

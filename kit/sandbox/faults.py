@@ -1,7 +1,8 @@
 """The catalogue of faults, in the order in which an account is read: trails, key, bucket, bad answers, deliveries."""
 
 import difflib
-from collections.abc import Sequence
+import random
+from collections.abc import Iterator, Sequence
 
 from kit.errors import KitError, SandboxError
 from kit.sandbox.account import Account
@@ -34,6 +35,27 @@ def find_fault(name: str) -> Fault:
     close = difflib.get_close_matches(name, FAULTS, n=3)
     remedy = f"did you mean {' or '.join(close)}?" if close else "list the faults to see their names"
     raise SandboxError(f"there is no fault named {name!r}", remedy)
+
+
+def combinations(seed: int) -> Iterator[tuple[Fault, ...]]:
+    """Yield combinations of three faults without end, the same for the same seed, none twice.
+
+    The three are of three areas, and none is one that stands alone: so each spoils what the others leave, and together
+    they change what each of them changes, no less and no more. They come in the order of the catalogue.
+    """
+    drawn = random.Random(seed)  # noqa: S311 - a draw that can be repeated, and no secret
+    areas: dict[str, list[Fault]] = {}
+    for found in list_faults():
+        if not found.alone:
+            areas.setdefault(found.area, []).append(found)
+    order = {name: number for number, name in enumerate(FAULTS)}
+    seen = set()
+    while True:
+        three = [drawn.choice(areas[area]) for area in drawn.sample(sorted(areas), 3)]
+        chosen = tuple(sorted(three, key=lambda each: order[each.name]))
+        if chosen not in seen:
+            seen.add(chosen)
+            yield chosen
 
 
 def apply(names: Sequence[str], account: Account) -> None:

@@ -100,7 +100,7 @@ def credentials_expired(account: Account) -> None:
     account.rules.instead("*", "*", expired)
 
 
-@fault("wrong-account", changes=(*ALL, *EVERY_OQ))
+@fault("wrong-account", changes=(*ALL, *EVERY_OQ), alone="in another account, nothing else can be seen")
 def wrong_account(account: Account) -> None:
     """The credentials belong to another account than the target, and that one has no trail."""
     account.client("cloudtrail").delete_trail(Name=TRAIL)

@@ -5,7 +5,11 @@ from kit.sandbox.account import ACCOUNT_ID, LOG_BUCKET, TRAIL_ARN, Account
 from kit.sandbox.fault import EVERY_OQ, fault, without_condition
 
 
-@fault("bucket-gone", changes=(*("IQ-05", "IQ-09", "IQ-10"), *EVERY_OQ[1:]))
+@fault(
+    "bucket-gone",
+    changes=(*("IQ-05", "IQ-09", "IQ-10"), *EVERY_OQ[1:]),
+    alone="without the bucket, nothing of what was delivered can be seen",
+)
 def bucket_gone(account: Account) -> None:
     """The trail's bucket does not exist, so that nobody can say in which Region it is."""
     account.client("s3").delete_bucket(Bucket=LOG_BUCKET)
@@ -67,19 +71,19 @@ def insecure_transport_allowed(account: Account) -> None:
     account.edit_bucket_policy(lambda statements: [each for each in statements if each["Effect"] != "Deny"])
 
 
-@fault("versioning-off", changes=("IQ-10",))
+@fault("versioning-off", changes=("IQ-10",), alone="the bucket is made anew, without what was delivered")
 def versioning_off(account: Account) -> None:
     """The bucket was never versioned (nor can it be locked, then)."""
     _remake_bucket(account)
 
 
-@fault("versioning-suspended", changes=("IQ-10",))
+@fault("versioning-suspended", changes=("IQ-10",), alone="the bucket is made anew, without what was delivered")
 def versioning_suspended(account: Account) -> None:
     """The bucket's versioning is suspended (which AWS allows only where there is no Object Lock)."""
     _remake_bucket(account, "Enabled", "Suspended")
 
 
-@fault("object-lock-missing", changes=())
+@fault("object-lock-missing", changes=(), alone="the bucket is made anew, without what was delivered")
 def object_lock_missing(account: Account) -> None:
     """The bucket is versioned and not locked: an observation, unless the parameters ask for it."""
     _remake_bucket(account, "Enabled")

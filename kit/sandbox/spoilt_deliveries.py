@@ -41,7 +41,7 @@ def delivery_fault(name: str, changes: tuple[str, ...]) -> Callable[[SpoilDelive
             if account.delivery is not None:
                 spoil(account, account.delivery)
 
-        fault(name, changes)(where_delivered)
+        fault(name, changes, area="deliveries")(where_delivered)
         return spoil
 
     return register

@@ -7,7 +7,7 @@ from kit.sandbox.account import ACCOUNT_ID, REGION, SECOND_REGION, TRAIL, TRAIL_
 from kit.sandbox.fault import ALL, EVERY_OQ, fault
 
 
-@fault("no-trail", changes=(*ALL[1:], *EVERY_OQ))
+@fault("no-trail", changes=(*ALL[1:], *EVERY_OQ), alone="without the trail, nothing else of it can be seen")
 def no_trail(account: Account) -> None:
     """The account has no trail."""
     account.client("cloudtrail").delete_trail(Name=TRAIL)

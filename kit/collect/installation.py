@@ -1,0 +1,69 @@
+"""Reads what is installed: the kit's own files, what its wheel's RECORD says of them, and the version of everything."""
+
+import base64
+import json
+import platform
+from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
+from pathlib import Path
+
+from kit import __version__
+from kit.canonical import Json, sha256_file
+
+_NAME = "trailkit"
+_PACKAGE = "kit"
+
+
+def installation() -> dict[str, Json]:
+    """Return what is installed here, as the ledger holds it; nothing is asked of a network.
+
+    The files are those of the package that is running, but for what Python compiles for itself.
+    """
+    package = Path(__file__).resolve().parent.parent
+    recorded, why = _recorded(package)
+    return {
+        "version": __version__,
+        "unrecorded": why,
+        "recorded": recorded,
+        "found": {_name(path, package): sha256_file(path) for path in sorted(package.rglob("*")) if _is_own(path)},
+        "packages": dict(sorted((one.name, one.version) for one in distributions() if one.name)),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
+
+
+def _recorded(package: Path) -> tuple[dict[str, str], str]:
+    """Return the SHA-256 of each file of the package that RECORD lists, or why there is none."""
+    try:
+        found = distribution(_NAME)
+    except PackageNotFoundError:
+        return {}, "The kit is not installed as a distribution: no RECORD says what its files must be."
+    if _is_editable(found):
+        return {}, (
+            "The kit is installed from a working copy: no RECORD says what its files must be. "
+            "Install its wheel to have them held."
+        )
+    if Path(str(found.locate_file(_PACKAGE))).resolve() != package:
+        return {}, "The kit that runs is not the one that is installed: its RECORD says nothing of these files."
+    listed = {}
+    for file in found.files or ():
+        name = file.as_posix()
+        if name.startswith(f"{_PACKAGE}/") and _is_own(Path(name), exists=True) and file.hash:
+            padded = file.hash.value + "=" * (-len(file.hash.value) % 4)
+            listed[name] = base64.urlsafe_b64decode(padded).hex()
+    return listed, ""
+
+
+def _is_editable(found: Distribution) -> bool:
+    """Return whether a distribution points to a working copy [PEP 660, and "Recording the Direct URL Origin"]."""
+    try:
+        return bool(json.loads(found.read_text("direct_url.json") or "{}")["dir_info"]["editable"])
+    except (ValueError, LookupError, TypeError):
+        return False
+
+
+def _is_own(path: Path, *, exists: bool = False) -> bool:
+    return (exists or path.is_file()) and "__pycache__" not in path.parts
+
+
+def _name(path: Path, package: Path) -> str:
+    return f"{_PACKAGE}/{path.relative_to(package).as_posix()}"

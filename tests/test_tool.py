@@ -1,0 +1,306 @@
+"""The qualification of the kit itself: what its checks say of challenges, and all of it on a wheel as installed."""
+
+import inspect
+import itertools
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kit.catalogue import kit_protocol
+from kit.checks.tool import ACCOUNT, BUNDLES, CHALLENGES, INSTALLATION, STRANGER, confusion
+from kit.collect.installation import installation
+from kit.collect.tool import collect_tool_again
+from kit.errors import EvidenceError
+from kit.findings import Finding, Verdict
+from kit.parameters import RunParameters
+from kit.sandbox.faults import combinations, list_faults
+from kit.snapshot import Absence, Answer, Reason, Snapshot
+from kit.tool import Attempt, Challenge, Comparison, Installation, KnownFault, Tool
+
+ROOT = Path(__file__).resolve().parent.parent
+CASES = kit_protocol("TQ").test_cases
+JUDGED = ("IQ-01", "IQ-02", "OQ-04")
+PARAMETERS = RunParameters.load({"target": "sandbox", "expected": {"fault_combinations": 1}})
+PASS, FAIL, INCONCLUSIVE, NOT_APPLICABLE = (
+    Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NOT_APPLICABLE,
+)  # fmt: skip
+NOBODY: Answer[Any] = Answer("sts:GetCallerIdentity", (), absence=Absence(Reason.MISSING, "NotAsked"))
+
+
+def challenge(*faults: str, expected: tuple[str, ...] = (), changed: tuple[str, ...] | None = None) -> Challenge:
+    """Return a challenge that changed what it had to, unless `changed` says otherwise."""
+    other = expected if changed is None else changed
+    verdicts = {case: "FAIL" if case in other else "PASS" for case in JUDGED}
+    return Challenge(faults, expected, verdicts, dict.fromkeys(other, "It is wrong."))
+
+
+ALONE = {
+    "no-caller": ("IQ-01",),
+    "no-trail": ("IQ-02",),
+    "digest-flipped": ("OQ-04",),
+    "harmless": (),
+}  # fmt: skip
+INSTALLED = Installation("0.1.0", "", {"kit/a.py": "1" * 64}, {"kit/a.py": "1" * 64}, {"boto3": "1"}, "3.11", "Linux")
+SOUND = Tool(
+    test_cases=JUDGED,
+    faults=tuple(KnownFault(name, "", changes, "") for name, changes in ALONE.items()),
+    compliant=challenge(),
+    challenges=(
+        *(challenge(name, expected=changes) for name, changes in ALONE.items()),
+        challenge("no-caller", "no-trail", "harmless", expected=("IQ-01", "IQ-02")),
+    ),
+    stranger="aws-cli/1.46.0",
+    no_stranger="",
+    comparisons=(
+        Comparison("", 0, "5/5 digest files valid"),
+        Comparison("digest-flipped", 1, "1/5 digest files INVALID"),
+        Comparison("harmless", 1, "a log INVALID"),
+    ),
+    attempts=(
+        Attempt("untouched", "verify", "", True, ""),
+        Attempt("a byte flipped", "verify", "was changed", False, "findings.json was changed"),
+    ),
+    installation=INSTALLED,
+    evidence={name: (f"E-{name}",) for name in (ACCOUNT, BUNDLES, CHALLENGES, INSTALLATION, STRANGER)},
+)
+
+
+def judged(case: str, tool: Tool | None = SOUND, parameters: RunParameters = PARAMETERS) -> list[Finding]:
+    snapshot = Snapshot(NOBODY, NOBODY, {}, (), None, tool=tool)
+    found = CASES[case].judge(snapshot, parameters)
+    assert all(one.message.endswith(".") for one in found), found
+    return found
+
+
+def verdicts(case: str, tool: Tool | None) -> set[Verdict]:
+    return {one.verdict for one in judged(case, tool)}
+
+
+def with_challenge(name: str, **changed: Any) -> Tool:
+    """Return the tool with one challenge otherwise."""
+    challenges = tuple(replace(one, **changed) if one.faults == (name,) else one for one in SOUND.challenges)
+    return replace(SOUND, challenges=challenges)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_a_criterion_is_what_its_check_says(case: Any) -> None:
+    module, _, function = case.check.partition(".")
+    quoted = inspect.getdoc(getattr(import_module(f"kit.checks.{module}"), function)).split("\n\n")[0]
+    assert " ".join(quoted.split()) == case.criterion
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_kit_that_did_what_it_must_passes_on_named_evidence(case: str) -> None:
+    found = judged(case)
+    assert {one.verdict for one in found} == {PASS}, found
+    assert all(one.evidence for one in found)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_kit_that_was_not_challenged_is_no_pass(case: str) -> None:
+    assert verdicts(case, None) == {INCONCLUSIVE}
+
+
+PASSED = dict.fromkeys(JUDGED, "PASS")
+WRONG = {
+    "TQ-01 finds fault with everything": ("TQ-01", replace(SOUND, compliant=challenge(changed=("IQ-02",))), FAIL),
+    "TQ-01 a test case was not judged": (
+        "TQ-01", replace(SOUND, compliant=replace(challenge(), verdicts={"IQ-01": "PASS"})), FAIL,
+    ),
+    "TQ-02 a fault is not seen": ("TQ-02", with_challenge("no-trail", verdicts=PASSED), FAIL),
+    "TQ-02 a fault is seen by another": (
+        "TQ-02", with_challenge("no-trail", verdicts=PASSED | {"IQ-02": "FAIL", "IQ-01": "INCONCLUSIVE"}), FAIL,
+    ),
+    "TQ-02 a harmless fault is seen": ("TQ-02", with_challenge("harmless", verdicts=PASSED | {"IQ-01": "FAIL"}), FAIL),
+    "TQ-02 a fault was not tried": ("TQ-02", replace(SOUND, challenges=SOUND.challenges[1:]), INCONCLUSIVE),
+    "TQ-02 a fault could not be tried": ("TQ-02", with_challenge("no-trail", refused="no", verdicts={}), INCONCLUSIVE),
+    "TQ-02 a test case was left out": ("TQ-02", with_challenge("no-trail", verdicts={"IQ-02": "FAIL"}), INCONCLUSIVE),
+    "TQ-03 a fault hides another": (
+        "TQ-03",
+        replace(SOUND, challenges=(challenge("a", "b", "c", expected=("IQ-01", "IQ-02"), changed=("IQ-01",)),)), FAIL,
+    ),
+    "TQ-03 fewer were judged": ("TQ-03", replace(SOUND, challenges=SOUND.challenges[:-1]), FAIL),
+    "TQ-04 a test case is blind": (
+        "TQ-04", replace(SOUND, challenges=tuple(one for one in SOUND.challenges if one.faults != ("no-trail",))), FAIL,
+    ),
+    "TQ-04 a fault is unseen": ("TQ-04", with_challenge("no-trail", verdicts=PASSED), FAIL),
+    "TQ-04 a harmless fault is seen": ("TQ-04", with_challenge("harmless", verdicts=PASSED | {"IQ-01": "FAIL"}), FAIL),
+    "TQ-05 they find what we do not": (
+        "TQ-05", with_challenge("digest-flipped", verdicts=PASSED | {"IQ-01": "FAIL"}), FAIL,
+    ),
+    "TQ-05 they find fault with the sound one": (
+        "TQ-05", replace(SOUND, comparisons=(Comparison("", 0, "a digest INVALID"), *SOUND.comparisons[1:])), FAIL,
+    ),
+    "TQ-05 the sound one was not read": ("TQ-05", replace(SOUND, comparisons=(Comparison("", 0, ""),)), FAIL),
+    "TQ-05 they are not installed": (
+        "TQ-05", replace(SOUND, comparisons=(), stranger="", no_stranger="It is not installed."), NOT_APPLICABLE,
+    ),
+    "TQ-06 tampered, and accepted": (
+        "TQ-06", replace(SOUND, attempts=(replace(SOUND.attempts[1], accepted=True, said=""),)), FAIL,
+    ),
+    "TQ-06 refused for another reason": (
+        "TQ-06", replace(SOUND, attempts=(replace(SOUND.attempts[1], said="there is no such file"),)), FAIL,
+    ),
+    "TQ-06 untouched, and refused": (
+        "TQ-06", replace(SOUND, attempts=(replace(SOUND.attempts[0], accepted=False, said="no"),)), FAIL,
+    ),
+    "TQ-06 could not be tried": (
+        "TQ-06", replace(SOUND, attempts=(replace(SOUND.attempts[0], impossible="there is no PDF"),)), INCONCLUSIVE,
+    ),
+    "TQ-06 nothing was tried": ("TQ-06", replace(SOUND, attempts=()), INCONCLUSIVE),
+    "TQ-07 a file was changed": (
+        "TQ-07", replace(SOUND, installation=replace(INSTALLED, found={"kit/a.py": "2" * 64})), FAIL,
+    ),
+    "TQ-07 a file is missing": ("TQ-07", replace(SOUND, installation=replace(INSTALLED, found={})), FAIL),
+    "TQ-07 a file was added": (
+        "TQ-07", replace(SOUND, installation=replace(INSTALLED, found=INSTALLED.found | {"kit/b.py": "1" * 64})), FAIL,
+    ),
+    "TQ-07 a working copy": (
+        "TQ-07", replace(SOUND, installation=replace(INSTALLED, recorded={}, unrecorded="A copy.")), INCONCLUSIVE,
+    ),
+    "TQ-07 an empty list": ("TQ-07", replace(SOUND, installation=replace(INSTALLED, recorded={})), INCONCLUSIVE),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("case", "tool", "verdict"), WRONG.values(), ids=WRONG)
+def test_what_is_otherwise_is_no_pass(case: str, tool: Tool, verdict: Verdict) -> None:
+    assert verdict in verdicts(case, tool)
+    assert verdicts(case, tool) <= {verdict, PASS}
+
+
+def test_sensitivity_and_specificity_are_told_with_their_counts() -> None:
+    (finding,) = judged("TQ-04")
+    assert finding.actual["sensitivity"] == "3 of 3"
+    assert finding.actual["specificity"] == "9 of 9"
+    missed = with_challenge("no-trail", verdicts=PASSED)
+    assert confusion(missed) == {
+        "true positives": 2, "false negatives": 1, "true negatives": 9, "false positives": 0,
+    }  # fmt: skip
+
+
+class TestCombinations:
+    def test_the_same_seed_draws_the_same(self) -> None:
+        first, again, other = (list(itertools.islice(combinations(seed), 50)) for seed in (11, 11, 12))
+        assert first == again != other
+        assert len(set(first)) == 50
+
+    def test_the_three_are_of_three_areas_and_none_that_stands_alone(self) -> None:
+        for three in itertools.islice(combinations(1), 300):
+            assert len({one.area for one in three}) == 3
+            assert not [one.name for one in three if one.alone]
+
+    def test_every_fault_has_an_area_that_others_share(self) -> None:
+        areas = [one.area for one in list_faults()]
+        assert set(areas) == {"trails", "keys", "buckets", "answers", "deliveries"}
+        assert min(map(areas.count, set(areas))) > 5
+
+
+def test_sixty_faults_and_more_are_known_each_with_its_test_cases() -> None:
+    known = {case for name in ("IQ", "OQ") for case in kit_protocol(name).test_cases}
+    assert sum(bool(one.changes) for one in list_faults()) >= 60
+    assert all(set(one.changes) <= known for one in list_faults())
+
+
+def test_a_working_copy_says_that_it_is_none_to_be_held_to() -> None:
+    told = installation()
+    assert told["recorded"] == {}
+    assert "working copy" in told["unrecorded"] or "not the one that is installed" in told["unrecorded"]
+    assert told["found"]["kit/__init__.py"]
+    assert told["packages"]["boto3"]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the wheel of this working copy is installed, and a qualification of it was run."""
+    folder = tmp_path_factory.mktemp("installed")
+    built = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+    subprocess.run(built, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", folder / "site"]
+    subprocess.run([*pip, wheel], check=True, capture_output=True)
+    needs = [{"id": "URS-T1", "text": "The tool is qualified.", "risk": "high", "test_cases": ["TQ-02", "TQ-04"]}]
+    told = {"target": "sandbox", "expected": {"fault_combinations": 3}, "requirements": needs}
+    (folder / "p.yaml").write_text(json.dumps(told))
+    done = call(folder, "run", "tq", "--parameters", "p.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def call(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "kit.cli.main", *arguments],
+        cwd=folder, env=os.environ | {"PYTHONPATH": str(folder / "site")}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+class TestWhole:
+    """The wheel, installed and qualified by itself."""
+
+    @pytest.fixture
+    def record(self, installed: Path) -> Path:
+        (found,) = (installed / "outputs").glob("TQ-*")
+        return found
+
+    def test_every_test_case_passes_and_the_matrix_is_exact(self, record: Path) -> None:
+        findings = json.loads((record / "findings.json").read_bytes())["findings"]
+        assert {one["test_case"] for one in findings} == set(CASES)
+        assert {one["verdict"] for one in findings if one["test_case"] != "TQ-05"} == {"PASS"}
+        alone = [one for one in findings if one["test_case"] == "TQ-02"]
+        assert {one["resource"] for one in alone} == {one.name for one in list_faults()}
+        (counted,) = [one for one in findings if one["test_case"] == "TQ-04"]
+        for name in ("sensitivity", "specificity"):
+            assert counted["actual"][name] == counted["expected"][name]
+
+    def test_its_own_requirements_and_the_matrix_are_on_the_page(self, record: Path) -> None:
+        page = (record / "record.html").read_text(encoding="utf-8")
+        assert "URS-T1" in page
+        assert "Faults and the test cases that see them" in page
+
+    def test_it_is_replayed_from_its_evidence(self, installed: Path, record: Path) -> None:
+        done = call(installed, "verify", str(record), "--replay")
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def test_a_challenge_that_was_edited_does_not_replay(self, record: Path, tmp_path: Path) -> None:
+        import gzip
+        import shutil
+
+        from kit.canonical import canonical, sha256_file
+
+        evidence = Path(shutil.copytree(record / "evidence", tmp_path / "evidence"))
+        (ledger,) = evidence.glob("*-faults.jsonl.gz")
+        before = sha256_file(ledger)
+        lines = [json.loads(line) for line in gzip.decompress(ledger.read_bytes()).splitlines()]
+        for line in lines:
+            if line.get("faults") == ["no-trail"]:
+                line["verdicts"]["IQ-02"] = "PASS"
+        ledger.write_bytes(gzip.compress(b"".join(canonical(line) + b"\n" for line in lines)))
+        index = (evidence / "index.jsonl").read_bytes().replace(before.encode(), sha256_file(ledger).encode())
+        entries = [json.loads(line) for line in index.splitlines()]
+        for entry in entries:
+            if entry["path"] == ledger.name:
+                entry["bytes"] = ledger.stat().st_size
+        (evidence / "index.jsonl").write_bytes(b"".join(canonical(entry) + b"\n" for entry in entries))
+        with ThreadPoolExecutor(1) as executor:
+            snapshot = collect_tool_again(evidence, executor, lambda *_, **__: None)
+        found = {one.resource: one.verdict for one in CASES["TQ-02"].judge(snapshot, PARAMETERS)}
+        assert found["no-trail"] is FAIL
+
+
+def test_evidence_that_holds_no_challenge_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "evidence").mkdir()
+    with ThreadPoolExecutor(1) as executor, pytest.raises(EvidenceError, match="does not say with what the kit was"):
+        collect_tool_again(tmp_path / "evidence", executor, lambda *_, **__: None)
+
+
+def test_what_a_record_holds_is_json() -> None:
+    told = installation()
+    assert json.loads(json.dumps(told)) == told
