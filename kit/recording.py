@@ -163,7 +163,8 @@ class Replayer(_Hooks):
     """Serves the recorded responses of an evidence folder to its clients; nothing reaches a network.
 
     Requests are matched by service, operation, Region, reader and canonical parameters, first in, first out. A call
-    that was tried several times is served its last attempt: replay neither retries nor sleeps.
+    that was tried several times is served its last attempt: replay neither retries nor sleeps. Without a folder it
+    serves nothing, until it is turned to one.
 
     Raises:
         EvidenceError: the index can't be read.
@@ -171,19 +172,29 @@ class Replayer(_Hooks):
 
     live = False
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
         super().__init__()
-        self._folder = folder
         self._lock = threading.Lock()
         self._waiting: dict[Key, deque[list[Entry]]] = defaultdict(deque)
+        if folder:
+            self.turn_to(folder)
+
+    def turn_to(self, folder: Path) -> None:
+        """Serve the recordings of another folder from now on, to the same clients.
+
+        Raises:
+            EvidenceError: the index can't be read.
+        """
+        waiting: dict[Key, deque[list[Entry]]] = defaultdict(deque)
         for entry in read_index(folder):
             if is_ledger(entry):
                 continue  # what was read in bulk is served by whoever reads in bulk
-            waiting = self._waiting[entry.key]
-            if entry.attempt > 1 and waiting:
-                waiting[-1].append(entry)
+            calls = waiting[entry.key]
+            if entry.attempt > 1 and calls:
+                calls[-1].append(entry)
             else:
-                waiting.append([entry])
+                calls.append([entry])
+        self._folder, self._waiting = folder, waiting
 
     def attach(self, events: Any, reader: str = "") -> None:
         """Hook into a client's event emitter; `reader` is the account whose role the client reads with."""

@@ -57,6 +57,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     sample, hostile = folder / "sample.html", folder / "hostile.html"
     sample.write_text(render_html(notebook(), context()), "utf-8")
     hostile.write_text(render_html(hostile_notebook(), context(record_id=HOSTILE)), "utf-8")
+    with patch("kit.render.addendum.render_pdf", return_value=b""):
+        add(operation, DEVIATION, HANDLING, render_addendum)
     write_index(folder / "spoilt")
     made = (sample, hostile, passed / HTML, operation / HTML, issued / HTML, addendum, folder / "spoilt" / INDEX_PAGE)
     return dict(zip(PAGES, made, strict=True))

@@ -157,6 +157,22 @@ class TestRows:
         assert "whether a signature holds, and of whom it is, trailkit verify tells" in page.text
         assert f"./{RUN}/record.signed.pdf" in page.all("href")
 
+    def test_a_deviation_leads_to_its_addendum_where_that_is_there(self, standing):
+        told = [("deviation", {"deviation": name}) for name in ("DEV-02", "DEV-01", "DEV-02", "../x")]
+        register(standing, told[0], ("archived", {}), *told[1:])
+        for name in ("01-DEV-02", "02-DEV-01", "03-DEV-01"):
+            folder = standing / RUN / "addenda" / name
+            folder.mkdir(parents=True)
+            (folder / "addendum.html").touch()
+        (standing / RUN / "addenda" / "02-DEV-01" / "addendum.html").unlink()
+        page = written(standing)
+        assert "deviation DEV-02, archived, deviation DEV-01, deviation DEV-02, deviation ../x" in re.sub(
+            r"\s+,", ",", page.rows[0]
+        )
+        linked = [address for address in page.all("href") if "addend" in address]
+        assert linked == [f"./{RUN}/addenda/01-DEV-02/addendum.html"]
+        assert (standing / linked[0]).is_file()
+
     def test_signed_pdf_and_register_are_held_against_each_other(self, standing):
         (standing / RUN / SIGNED).touch()
         assert "no signature is registered" in " ".join(only(standing).notes)
@@ -269,8 +285,8 @@ class TestDemonstration:
         marked = [row for row in page.rows if DEMONSTRATION in row]
         assert len(marked) == 2
         assert all("SYS-0000" in row for row in marked)
-        assert "2 of 80 rows are DEMONSTRATION or of no stated origin: no GxP evidence" in page.text
-        assert re.search(rf"Rows ✓ PASS 5\d .* Rows {DEMONSTRATION} ✓ PASS 2", page.text)
+        assert "2 of 80 records and runs are DEMONSTRATION or of no stated origin: no GxP evidence" in page.text
+        assert re.search(rf"Records and runs ✓ PASS 5\d .* Records and runs {DEMONSTRATION} ✓ PASS 2", page.text)
 
     def test_a_page_of_nothing_else_is_stamped_as_a_whole(self, tmp_path):
         register(tmp_path, ("started", run_of(0)))
@@ -451,19 +467,19 @@ class TestBrowser:
         page.get_by_label("Verdict or state").select_option(label="FAIL")
         failed = page.locator(SHOWN).count()
         assert 0 < failed < 200
-        assert page.get_by_role("status").inner_text() == f"{failed} of 200 rows are shown."
+        assert page.get_by_role("status").inner_text() == f"{failed} of 200 are shown."
         page.get_by_label("Protocol").select_option(label="IQ")
-        assert page.get_by_role("status").inner_text() == "0 of 200 rows are shown."
+        assert page.get_by_role("status").inner_text() == "0 of 200 are shown."
         page.get_by_label("Protocol").select_option(label="OQ")
         page.get_by_label("Target", exact=True).select_option(index=4)
         assert 0 < page.locator(SHOWN).count() < failed
         page.get_by_role("button", name="Clear the filters").click()
-        assert page.get_by_role("status").inner_text() == "All 200 rows are shown."
+        assert page.get_by_role("status").inner_text() == "All 200 are shown."
 
     def test_search_finds_words_in_any_column_and_any_case(self, opened, many):
         page = opened(many)
         page.get_by_label("Search in every column").fill("sys-0007 NOVÁK")
-        page.get_by_text("5 of 200 rows are shown.").wait_for()
+        page.get_by_text("5 of 200 are shown.").wait_for()
         assert all("SYS-0007" in text for text in page.locator(SHOWN).all_inner_texts())
 
     def test_headers_sort_by_keyboard_and_say_how(self, opened, many):

@@ -99,7 +99,7 @@ def index(output: Output = Path("outputs"), as_json: AsJson = False) -> None:
             raise shown.problem
     if as_json:
         return
-    say(f"INDEX  {len(shown.rows)} rows, up to entry {shown.head.number} of the register")
+    say(f"INDEX  {len(shown.rows)} records and runs, up to entry {shown.head.number} of the register")
     say(f"  html  {file}")
 
 

@@ -75,25 +75,11 @@ def _gather(
     executor: Executor,
     progress: Progress,
 ) -> Snapshot:
-    target, expected = parameters.account, parameters.expected
+    expected = parameters.expected
     operational = protocol_id == OPERATIONAL
     denied = {DENIED: expected.denied_role_arn} if operational and expected.denied_role_arn else {}
-    readers = Readers(
-        recorder,
-        endpoint_url=target.endpoint_url,
-        profile=target.profile,
-        role_arn=target.role_arn,
-        role_arns=target.role_arns | denied,
-        credentials=credentials,
-    )
-    scope = Scope(
-        target.account_id,
-        None if target.regions == "all" else tuple(target.regions),
-        expected.trail_arn,
-        expected.kms_key_arn,
-        target.log_bucket_account,
-        expected.reader_role_arns or (),
-    )
+    readers = readers_for(parameters, recorder, credentials, denied)
+    scope = scope_of(parameters)
     if not operational:
         return collect_iq(readers, scope, executor, progress)
     window = OperationalScope(
@@ -104,3 +90,34 @@ def _gather(
         expected.denied_role_arn,
     )
     return collect_oq(readers, open_objects, scope, window, executor, progress)
+
+
+def readers_for(
+    parameters: RunParameters,
+    recorder: Recorder | Replayer,
+    credentials: Mapping[str, str] | None = None,
+    further: Mapping[str, str] | None = None,
+) -> Readers:
+    """Return what reads a run's account, through a recorder or a replayer; `further` names roles besides its own."""
+    target = parameters.account
+    return Readers(
+        recorder,
+        endpoint_url=target.endpoint_url,
+        profile=target.profile,
+        role_arn=target.role_arn,
+        role_arns=target.role_arns | dict(further or {}),
+        credentials=credentials,
+    )
+
+
+def scope_of(parameters: RunParameters) -> Scope:
+    """Return what a run asks of the settings."""
+    target, expected = parameters.account, parameters.expected
+    return Scope(
+        target.account_id,
+        None if target.regions == "all" else tuple(target.regions),
+        expected.trail_arn,
+        expected.kms_key_arn,
+        target.log_bucket_account,
+        expected.reader_role_arns or (),
+    )

@@ -1,12 +1,13 @@
 """Addenda: how a deviation was handled, added beside a sealed record that itself is never edited.
 
 Each stands in a folder of its own, `addenda/<number>-<deviation>`, as canonical JSON, HTML and PDF, with its own
-`SHA256SUMS`; it names the record by its digest, and the register holds its hash and that of its sums.
+`SHA256SUMS`; it names the record by its digest, and the register holds its hash and that of its sums. What it says of
+the record and of the deviation is what the record says, and is held to it.
 """
 
 import getpass
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +17,20 @@ from kit.errors import EvidenceError, KitError, RecordError, RejectionError
 from kit.evidence import timestamp, utc_now
 from kit.record import results
 from kit.record.folders import held, sync, sync_folder, temporary_folder
-from kit.record.manifest import ADDENDA, FINDINGS, MANIFEST, RECORD, RESTORE, SUMS, files_in, read_manifest, sums_text
+from kit.record.manifest import (
+    ADDENDA,
+    FINDINGS,
+    MANIFEST,
+    NOTEBOOK,
+    RECORD,
+    RESTORE,
+    SUMS,
+    files_in,
+    read_manifest,
+    sums_text,
+)
 from kit.record.register import register_beside, seen_beside
-from kit.record.whole import hashes_of, hold_page, hold_sums
+from kit.record.whole import hashes_of, hold_page, hold_sums, malformed_rejected
 from kit.redaction import refuse_secrets
 
 DATA = "addendum.json"
@@ -28,12 +40,18 @@ PAPER = "addendum.pdf"
 Render = Callable[[Path, Mapping[str, Json], str], list[KitError]]
 """Writes `addendum.html` and `addendum.pdf` into a folder, given the addendum and its digest."""
 
-_MEMBERS = {
+_FIRST = {
     "schema", "number", "record_id", "record_digest", "demonstration", "page_size", "deviation", "cause", "impact",
     "action", "decision", "author", "account", "time", "kit_version", "register",
 }  # fmt: skip
 
-_TEXTS = _MEMBERS - {"schema", "number", "demonstration", "deviation", "register"}
+_MEMBERS = {1: _FIRST, 2: _FIRST | {"record"}}
+"""What an addendum holds, by its schema: one of the first is read as it was written."""
+
+_FIRST_DEVIATION = ("id", "test_case", "verdict", "expected", "actual", "message")
+_TEXTS = _FIRST - {"schema", "number", "demonstration", "deviation", "register"}
+_SHOWN = "application/vnd.trailkit+json"
+"""The displays of a notebook; not imported, since what shows them is no part of a verification."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +101,7 @@ def add(record: Path, deviation_id: str, handling: Handling, render: Render) -> 
         RecordError: the record has no such deviation, a statement is empty, or it can't be written.
     """
     manifest = read_manifest(record)
-    known = deviations_of(record, manifest)
+    known = _deviations_told(record, manifest)
     if deviation_id not in known:
         raise RecordError(
             f"{record.name} has no deviation {deviation_id}",
@@ -106,12 +124,13 @@ def add(record: Path, deviation_id: str, handling: Handling, render: Render) -> 
             written = temporary / name
             written.mkdir()
             data = {
-                "schema": 1,
+                "schema": 2,
                 "number": number,
                 "record_id": manifest["record_id"],
                 "record_digest": sha256_file(record / MANIFEST),
                 "demonstration": manifest["demonstration"],
                 "page_size": manifest["page_size"],
+                "record": _told_of(manifest),
                 "deviation": dict(known[deviation_id]),
                 **told,
                 "account": account,
@@ -150,7 +169,7 @@ def read_addenda(record: Path) -> list[Addendum]:
     if not folder.exists():
         return []
     manifest = read_manifest(record)
-    of = _Of(manifest, sha256_file(record / MANIFEST), deviations_of(record, manifest))
+    of = _Of(manifest, sha256_file(record / MANIFEST), _deviations_told(record, manifest))
     found = [_read(path, number, of) for number, path in enumerate(sorted(folder.iterdir(), key=_place), start=1)]
     if not found:
         raise RejectionError(f"{ADDENDA} holds no addendum", RESTORE)
@@ -164,6 +183,48 @@ class _Of:
     manifest: Mapping[str, Json]
     digest: str
     deviations: Mapping[str, Mapping[str, Json]]
+
+
+def _deviations_told(record: Path, manifest: Mapping[str, Json]) -> dict[str, Mapping[str, Json]]:
+    """Return the deviations of a record by id, with title and criticality as its notebook has them.
+
+    The catalogue may say otherwise by the time that a deviation is handled; what the notebook does not show is empty.
+    """
+    known = deviations_of(record, manifest)
+    if not known:
+        return {}
+    with malformed_rejected(NOTEBOOK):
+        shown = {row["test_case"]: row for row in _test_cases_in(json.loads((record / NOTEBOOK).read_bytes()))}
+        cases = {name: shown.get(row["test_case"], {}) for name, row in known.items()}
+        return {
+            name: {**row, **{member: cases[name].get(member, "") for member in ("title", "criticality")}}
+            for name, row in known.items()
+        }
+
+
+def _test_cases_in(notebook: Json) -> Iterator[Mapping[str, Json]]:
+    """Yield what a notebook shows of its test cases: in its steps, and in the summary for those never taken."""
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", ()):
+            display = output.get("data", {}).get(_SHOWN, {})
+            if display.get("kind") == "step":
+                yield display["data"]
+            elif display.get("kind") == "summary":
+                yield from display["data"]["rows"]
+
+
+def _told_of(manifest: Mapping[str, Json]) -> dict[str, Json]:
+    """Return what an addendum says of its record, as the cover of the record does."""
+    target = manifest["parameters"]["target"]
+    named = target["account_id"] if isinstance(target, dict) else ""
+    return {
+        "system_id": manifest["system_id"],
+        "environment": manifest["environment"],
+        "aws_account": (manifest["caller"] or {}).get("account") or named,
+        "protocol": manifest["protocol_id"] or manifest["protocol"]["id"],
+        "protocol_version": manifest["protocol"]["version"],
+        "verdict": manifest["verdict"],
+    }
 
 
 def _place(path: Path) -> tuple[int, str]:
@@ -188,26 +249,35 @@ def _read(path: Path, number: int, of: _Of) -> Addendum:
     except RejectionError as error:
         raise RejectionError(f"{name}: {error.message}", error.remedy) from error
     data = _data(path / DATA, name)
+    deviation_id = _hold(data, name, of)
+    if data["number"] != number or path.name != f"{number:02d}-{deviation_id}":
+        raise RejectionError(f"{name} is not addendum {number}: one is missing, or was renamed", RESTORE)
+    return Addendum(path.name, data, hashes[DATA], sha256_file(path / SUMS))
+
+
+def _hold(data: Mapping[str, Json], name: str, of: _Of) -> str:
+    """Hold what an addendum says of its record and its deviation to the record, and return the deviation's id."""
     told = (data["record_id"], data["record_digest"], data["demonstration"])
     if told != (of.manifest["record_id"], of.digest, of.manifest["demonstration"]):
         raise RejectionError(f"{name} is of another record", RESTORE)
     deviation = data["deviation"]
-    if not isinstance(deviation, dict) or canonical(of.deviations.get(str(deviation.get("id")))) != canonical(
-        deviation
-    ):
+    known = of.deviations.get(str(deviation.get("id"))) if isinstance(deviation, dict) else None
+    if known and data["schema"] == 1:
+        known = {member: known[member] for member in _FIRST_DEVIATION}
+    if not known or canonical(known) != canonical(deviation):
         raise RejectionError(f"{name} tells of another deviation than the record has", RESTORE)
-    if data["number"] != number or path.name != f"{number:02d}-{deviation['id']}":
-        raise RejectionError(f"{name} is not addendum {number}: one is missing, or was renamed", RESTORE)
-    return Addendum(path.name, data, hashes[DATA], sha256_file(path / SUMS))
+    if data["schema"] > 1 and canonical(data["record"]) != canonical(_told_of(of.manifest)):
+        raise RejectionError(f"{name} says of the record what its manifest does not", RESTORE)
+    return str(known["id"])
 
 
 def _data(path: Path, name: str) -> dict[str, Json]:
     content = path.read_bytes()
     try:
         data = json.loads(content)
-        whole = isinstance(data, dict) and set(data) == _MEMBERS and canonical(data) == content
+        whole = isinstance(data, dict) and set(data) == _MEMBERS[data.get("schema", 0)] and canonical(data) == content
         texts = [data[one] for one in _TEXTS] if whole else []
-    except (ValueError, RecursionError, EvidenceError):
+    except (ValueError, TypeError, LookupError, RecursionError, EvidenceError):
         whole, texts = False, []
     if not whole or not all(isinstance(text, str) for text in texts) or set(data["register"]) != {"number", "sha256"}:
         raise RejectionError(f"{name}/{path.name} is not as the kit writes it", RESTORE)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from kit.canonical import Json
-from kit.catalogue import Protocol, TestCase
+from kit.catalogue import Protocol, TestCase, protocol, protocols
 from kit.findings import Finding, Verdict, not_executed, roll_up
 
 Steps = Sequence[Mapping[str, Json]]
@@ -91,20 +91,28 @@ def traceability(steps: Steps, requirements: Sequence[Mapping[str, Json]]) -> di
 
 
 def deviations(findings: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
-    """Return what did not pass among the findings of a run, each with an id under which its deviation is handled."""
+    """Return what did not pass among the findings of a run, each with an id under which its deviation is handled.
+
+    Each row has the conditions that are not known to be met. Title and criticality are the catalogue's, and empty for a
+    test case that it does not hold.
+    """
+    cases = {case.id: case for name in protocols() for case in protocol(name).test_cases.values()}
     rows: list[dict[str, Json]] = []
     for finding in findings:
         if finding["verdict"] in (Verdict.PASS, Verdict.NOT_APPLICABLE):
             continue
-        unmet = [name for name, met in finding["met"].items() if met is not True]
+        case = cases.get(finding["test_case"])
+        unmet = {name: met for name, met in finding["met"].items() if met is not True}
         rows.append(
             {
                 "id": f"DEV-{len(rows) + 1:02d}",
                 "test_case": finding["test_case"],
-                "verdict": finding["verdict"],
+                "title": case.title if case else "",
+                "criticality": case.criticality if case else "",
+                **{name: finding[name] for name in ("verdict", "resource", "message", "evidence")},
+                "met": unmet,
                 "expected": {name: finding["expected"][name] for name in unmet},
                 "actual": {name: finding["actual"][name] for name in unmet},
-                "message": finding["message"],
             }
         )
     return {"rows": rows}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kit.canonical import Json
 from kit.errors import KitError, MissingLibraryError
-from kit.present.templating import compact, environment, stylesheet, template_text
+from kit.present.templating import compact, environment, no_link, stylesheet, template_text
 from kit.record.addenda import DATA, PAGE, PAPER
 from kit.render.context import Attachment, RecordContext
 from kit.render.guard import stamp
@@ -33,7 +33,12 @@ def render_addendum(folder: Path, addendum: Mapping[str, Json], digest: str) -> 
     sheet = running(name, state, f"Addendum digest {digest}", record.page_size)
     css = compact(stylesheet() + template_text("kit.render", "page.css") + sheet)
     template = environment("kit.render", "kit.present").get_template("addendum.html")
-    page = template.render(a=addendum, name=name, state=state, digest=digest, **styled(css))
+    # the name of an account of the computer is no printed name [21 CFR 11.50]
+    author = addendum["author"] if addendum["author"] != addendum["account"] else ""
+    roles = [{"role": "Stated by", "name": author}, {"role": "Reviewed by"}, {"role": "Approved by"}]
+    page = template.render(
+        a=addendum, name=name, state=state, digest=digest, roles=roles, no_link=no_link, **styled(css)
+    )
     (folder / PAGE).write_text(page, encoding="utf-8")
     data = Attachment(DATA, folder / DATA, "The addendum as data", "application/json", "Source")
     try:

@@ -17,8 +17,9 @@ from markupsafe import Markup
 from kit.errors import KitError, RecordError
 from kit.present.templating import compact, environment, stylesheet, template_text
 from kit.present.words import VERDICTS, Sign
+from kit.record.addenda import PAGE
 from kit.record.folders import write_whole
-from kit.record.manifest import HTML, PDF, SIGNED
+from kit.record.manifest import ADDENDA, HTML, PDF, SIGNED
 from kit.record.overview import OUTCOMES, Overview, Row, overview
 from kit.render.guard import stamp
 from kit.render.html import running, styled
@@ -64,7 +65,7 @@ def write_index(outputs: Path) -> Overview:
     try:
         with _alone(outputs):
             shown = overview(outputs)
-            write_whole(outputs / INDEX_PAGE, index_html(shown).encode())
+            write_whole(outputs / INDEX_PAGE, index_html(shown, outputs).encode())
     except OSError as error:
         what = f"the index of {outputs} can't be written: {error.strerror or error}"
         raise RecordError(what, _RETRY) from error
@@ -87,8 +88,11 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def index_html(shown: Overview) -> str:
-    """Return the page, the same for the same overview: it asks for nothing, and is whole without its script."""
+def index_html(shown: Overview, outputs: Path) -> str:
+    """Return the page, the same for the same overview and folder: it asks for nothing, and is whole without its script.
+
+    The folder is only asked for the pages of addenda.
+    """
     head = f"Register entry {shown.head.number}, {shown.head.sha256}" if shown.head.number else "No register entry"
     state = _state(shown)
     css = compact(
@@ -113,6 +117,7 @@ def index_html(shown: Overview) -> str:
         tallies=_tallies(shown),
         timeline=_timeline(shown),
         SIGNS=SIGNS, OUTCOMES=OUTCOMES, LABELS=_LABELS, address=_address, stamp=_stamp,
+        later=lambda row: _later(row, outputs),
         script=Markup(script),  # noqa: S704 - ours
         script_hash=b64encode(sha256(script.encode()).digest()).decode(),
         **styled(css),
@@ -127,7 +132,9 @@ def _state(shown: Overview) -> str:
         return ""
     if len(stamps) == 1:
         return next(iter(stamps))
-    return f"{stamped:,} of {len(shown.rows):,} rows are DEMONSTRATION or of no stated origin: no GxP evidence"
+    return (
+        f"{stamped:,} of {len(shown.rows):,} records and runs are DEMONSTRATION or of no stated origin: no GxP evidence"
+    )
 
 
 def _tallies(shown: Overview) -> list[tuple[str, list[tuple[str, int]]]]:
@@ -142,9 +149,24 @@ def _stamp(row: Row) -> str:
     return stamp({"demonstration": row.demonstration})
 
 
-def _address(folder: str, name: str = "") -> str:
+def _address(folder: str, *names: str) -> str:
     """Return the relative address of a folder or a file in it; a name can't make it lead elsewhere."""
-    return f"./{quote(os.fsencode(folder), safe='')}/{name}"
+    return "/".join((".", *(quote(os.fsencode(name), safe="") for name in (folder, *names)))) + ("" if names else "/")
+
+
+def _later(row: Row, outputs: Path) -> list[tuple[str, str]]:
+    """Return what came later, each with the address of its page: a deviation's is its addendum, where that is there."""
+    folder = outputs / row.record_id / ADDENDA
+    pages = {path.parent.name for path in folder.glob(f"*/{PAGE}")} if row.folder else set()
+    told, number = [], 0
+    for line in row.later:
+        event, _, deviation = line.partition(" ")
+        number += event == "deviation"
+        # the register holds addenda in the order of their numbers
+        name = f"{number:02d}-{deviation}"
+        linked = event == "deviation" and name in pages
+        told.append((line, _address(row.record_id, ADDENDA, name, PAGE) if linked else ""))
+    return told
 
 
 _Target = tuple[str, str, str]

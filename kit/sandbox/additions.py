@@ -6,6 +6,7 @@ Faults add nothing here: they act on top.
 """
 
 import base64
+import calendar
 import hashlib
 import json
 import re
@@ -379,7 +380,7 @@ def resolve_key(call: Call) -> Answer | dict[str, Any]:
 def describe_key(call: Call, value: Any) -> dict[str, Any]:
     """Leave out what is not set, and show AWS managed keys as such [KeyMetadata]."""
     metadata = without_nulls(value["KeyMetadata"])
-    metadata["CreationDate"] -= AGE
+    metadata["CreationDate"] = _born(metadata["CreationDate"])
     key = key_of(call)
     if is_aws_managed(key):
         service = next(iter(key.aliases)).rpartition("/")[2].upper()
@@ -407,7 +408,18 @@ def rotation_status(call: Call, value: Any) -> Answer | dict[str, Any]:
     rotating = {"KeyId": key.arn, "KeyRotationEnabled": True}
     if is_aws_managed(key):
         return rotating
-    return {**rotating, "RotationPeriodInDays": 365, "NextRotationDate": key.creation_date - AGE + _YEAR}
+    return {**rotating, "RotationPeriodInDays": 365, "NextRotationDate": _anniversary(_born(key.creation_date))}
+
+
+def _born(made: float) -> float:
+    """Return when a key that was just made is said to have been: a New Year, so that two accounts agree on it."""
+    aged = time.gmtime(made - AGE)
+    return float(calendar.timegm((aged.tm_year, 1, 1, 0, 0, 0)))
+
+
+def _anniversary(born: float) -> float:
+    years = max(int((time.time() - born) // _YEAR), 0) + 1
+    return born + years * _YEAR
 
 
 def expire_key(arn: str) -> None:
@@ -450,7 +462,7 @@ def list_aliases(call: Call, value: Any) -> dict[str, Any]:
         if key is None:
             alias.pop("TargetKeyId")
         else:
-            made = key.creation_date - AGE
+            made = _born(key.creation_date)
             alias |= {"CreationDate": made, "LastUpdatedDate": made}
         listed.append(alias)
     return {"Aliases": listed, "Truncated": False}

@@ -24,7 +24,7 @@
       number += fits;
     });
     const [some, all] = [number, rows.length].map(each => each.toLocaleString("en"));
-    shown.textContent = some === all ? `All ${all} rows are shown.` : `${some} of ${all} rows are shown.`;
+    shown.textContent = some === all ? `All ${all} are shown.` : `${some} of ${all} are shown.`;
   }
 
   const { compare } = new Intl.Collator("en", { numeric: true });
