@@ -11,6 +11,7 @@ from kit.collect.iq import Scope, collect_iq
 from kit.collect.live_objects import LiveObjects
 from kit.collect.objects import Objects, ReplayedObjects
 from kit.collect.oq import OperationalScope, collect_oq
+from kit.collect.prospect import Wanted, collect_for_plan
 from kit.collect.readers import Readers, Storage
 from kit.collect.refusal import DENIED
 from kit.evidence import EvidenceStore
@@ -18,7 +19,7 @@ from kit.parameters import RunParameters
 from kit.recording import Recorder, Replayer
 from kit.snapshot import Snapshot
 
-OPERATIONAL = "OQ"
+OPERATIONAL, REMEDIAL = "OQ", "RM"
 
 
 def gather(
@@ -94,6 +95,9 @@ def _gather(
         target.log_bucket_account,
         expected.reader_role_arns or (),
     )
+    if protocol_id == REMEDIAL:
+        wanted = Wanted(expected.kms_key_arn, expected.key_alias, expected.log_bucket)
+        return collect_for_plan(readers, scope, wanted, executor, progress)
     if not operational:
         return collect_iq(readers, scope, executor, progress)
     window = OperationalScope(
