@@ -246,15 +246,15 @@ class Carried:
 class Remediation:
     """What became of a plan: its hash, that of the plan that was approved, and under which change.
 
-    `approved` is None where nothing was approved, and so nothing changed. `steps` are the ids of the plan in order,
-    `carried` those that were carried out. `status` is the trail's delivery status as asked last. `remaining` are the
-    titles of what a new plan would do after the changes.
+    `approved` is None where nothing was approved, and so nothing changed. `steps` are the plan's in order, titles by
+    id; `carried` those that were carried out. `status` is the trail's delivery status as asked last. `remaining` holds
+    the titles of what a new plan would do after the changes.
     """
 
     plan: str
     approved: str | None
     change_control: str | None
-    steps: tuple[str, ...]
+    steps: Mapping[str, str]
     carried: tuple[Carried, ...] = ()
     status: Answer[Mapping[str, Json]] | None = None
     remaining: tuple[str, ...] = ()
