@@ -310,7 +310,7 @@ class TestMerging:
     [
         ({"Name": "t", "EnableLogFileValidation": True}, "--name t --enable-log-file-validation"),
         ({"Name": "t", "IsMultiRegionTrail": False}, "--name t --no-is-multi-region-trail"),
-        ({"S3BucketName": "b", "KmsKeyId": NEW_KEY}, '--s3-bucket-name b --kms-key-id "$KEY_ARN"'),
+        ({"S3BucketName": "b", "KmsKeyId": NEW_KEY}, '--kms-key-id "$KEY_ARN" --s3-bucket-name b'),
         ({"Policy": '{"a": "it\'s"}'}, """--policy '{"a": "it'"'"'s"}'"""),
         ({"VersioningConfiguration": {"Status": "Enabled"}}, """--versioning-configuration '{"Status": "Enabled"}'"""),
     ],

@@ -22,6 +22,8 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "run": ("run_id", "protocol", "demonstration"),
     "collection": ("finished", "calls", "denied", "failed"),
     "qualification": ("record", "unchanged", "sentence", "changes"),
+    "plan": ("sha256", "account", "steps", "left", "verdicts"),
+    "changes": ("plan", "approved", "change_control", "steps", "remaining"),
     "step": ("test_case", "title", "verdict", "findings"),
     "summary": ("rows", "verdict"),
     "traceability": ("rows",),
@@ -33,11 +35,15 @@ REQUIRED: dict[str, tuple[str, ...]] = {
 }
 _FINDING = ("test_case", "verdict", "resource", "message", "expected", "actual", "met")
 _ROWS = {
+    "plan": ("id", "title", "command", "diff", "risk", "undo", "may_stop_delivery"),
+    "changes": ("step", "title", "outcome"),
     "qualification": ("test_case", "resource", "condition", "then", "now"),
     "summary": ("test_case", "title", "verdict"),
     "traceability": ("source", "clause", "test_case", "verdict"),
     "deviations": ("id", "test_case", "verdict", "message"),
 }
+_LISTS = {"qualification": "changes", "plan": "steps", "changes": "steps"}
+"""Where a display has its rows, if not under that name."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -180,7 +186,7 @@ def _problem(kind: str, data: Any) -> str:
     if not problem and kind == "step":
         problem = _problem_in(data["findings"], "finding", _FINDING)
     if not problem and kind in _ROWS:
-        problem = _problem_in(data["changes" if kind == "qualification" else "rows"], "row", _ROWS[kind])
+        problem = _problem_in(data[_LISTS.get(kind, "rows")], "row", _ROWS[kind])
     return problem
 
 

@@ -4,8 +4,8 @@ import difflib
 import json
 import re
 import shlex
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from kit.canonical import Json, canonical, pretty, sha256
@@ -14,6 +14,9 @@ NEW_KEY = "$KEY_ARN"
 """Stands in a plan for the ARN of the key that the plan makes, which nobody knows before."""
 
 _COMMANDS = {"s3": "s3api"}
+_FIRST = ("Name", "TrailName", "Bucket", "KeyId", "AliasName")
+"""What names the thing that is changed stands first; the rest in the order of the alphabet, whoever saved it how."""
+
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -86,22 +89,39 @@ class Plan:
     @property
     def sha256(self) -> str:
         """The hash of the plan: another account, requirement, setting or step gives another."""
-        steps = [_plain(asdict(step)) for step in self.steps]
-        told = {"account": self.account, "expected": self.expected, "state": self.state, "steps": steps}
-        return sha256(canonical(told))
+        return _sha256(self.account, self.expected, self.state, self.steps)
 
     def to_json(self) -> dict[str, Json]:
         """Return the plan as a record and a machine see it."""
         return {
             "sha256": self.sha256,
             "account": self.account,
-            "state_sha256": sha256(canonical(self.state)),
+            "expected": self.expected,
+            "state": self.state,
             "steps": [step.to_json() for step in self.steps],
             "left": [_plain(asdict(one)) for one in self.left],
             "verdicts": [
                 {"test_case": case, "now": now, "afterwards": then} for case, (now, then) in self.verdicts.items()
             ],
         }
+
+
+def derived(told: Mapping[str, Json]) -> dict[str, Json]:
+    """Return what a plan as JSON says, with all that follows from the rest made anew: hash, commands and diffs.
+
+    Raises:
+        KeyError: a member is missing.
+        TypeError: a member is of another form.
+    """
+    names = [member.name for member in fields(Step)]
+    steps = [Step(**{name: step[name] for name in names}) for step in told["steps"]]
+    digest = _sha256(told["account"], told["expected"], told["state"], steps)
+    return {**told, "sha256": digest, "steps": [step.to_json() for step in steps]}
+
+
+def _sha256(account: str, expected: Json, state: Json, steps: Iterable[Step]) -> str:
+    told = {"account": account, "expected": expected, "state": state, "steps": [_plain(asdict(step)) for step in steps]}
+    return sha256(canonical(told))
 
 
 def command(service: str, operation: str, region: str, parameters: Mapping[str, Json]) -> str:
@@ -115,14 +135,14 @@ def command(service: str, operation: str, region: str, parameters: Mapping[str, 
 
 
 def _options(parameters: Mapping[str, Json]) -> Iterator[str]:
-    for name, value in parameters.items():
+    for name, value in sorted(parameters.items(), key=lambda item: (item[0] not in _FIRST, item[0])):
         option = _kebab(name)
         if value is True or value is False:
             yield f"--{option}" if value else f"--no-{option}"
         elif value == NEW_KEY:
             yield f'--{option} "{NEW_KEY}"'
         else:
-            yield f"--{option} {shlex.quote(value if isinstance(value, str) else json.dumps(value))}"
+            yield f"--{option} {shlex.quote(value if isinstance(value, str) else json.dumps(value, sort_keys=True))}"
 
 
 def _kebab(name: str) -> str:
