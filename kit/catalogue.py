@@ -158,12 +158,15 @@ def kit_protocol(protocol_id: str) -> Protocol:
 
 
 def _protocol(data: dict[str, Any]) -> Protocol:
+    repeated = data.pop("repeats", None)
     cases = {
         case_id: TestCase(id=case_id, clauses=tuple(Clause(**clause) for clause in case.pop("clauses")), **case)
         for case_id, case in data.pop("test_cases").items()
     }
     data |= {name: tuple(data[name]) for name in ("scope", "exclusions", "limitations")}
-    return Protocol(**data, test_cases=cases)
+    # what another protocol judges is judged again, under its own ids
+    again = kit_protocol(repeated).test_cases if repeated else {}
+    return Protocol(**data, test_cases={**cases, **again})
 
 
 def _extended(of: Protocol, everything: Sequence[OwnChecks]) -> Protocol:

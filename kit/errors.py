@@ -40,6 +40,10 @@ class SandboxError(KitError):
     """The embedded account can't be started, or a fault is unknown."""
 
 
+class PlanError(KitError):
+    """A plan of remediation is not carried out: it was not approved so, or a step of it was not confirmed."""
+
+
 class ExecutionError(KitError):
     """The notebook did not run to its end: killed, interrupted, cut short, or never concluded."""
 

@@ -29,7 +29,7 @@ from kit.strict_yaml import parse
 Check = Callable[[Snapshot, RunParameters], list[Finding]]
 
 GROUP = "trailkit.checks"
-RESERVED = ("IQ", "OQ", "PQ", "TQ", "DEV", "URS")
+RESERVED = ("IQ", "OQ", "PQ", "TQ", "RM", "DEV", "URS")
 """Prefixes of ids that are the kit's, or that a record uses for something else."""
 
 

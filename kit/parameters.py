@@ -26,7 +26,7 @@ from pydantic_core import InitErrorDetails
 from kit.canonical import Json
 from kit.errors import ParameterError
 from kit.redaction import find_secret
-from kit.sections import Execution, Expected, Requirement, Section, Target, Window, distinct
+from kit.sections import Approved, Execution, Expected, Requirement, Section, Target, Window, distinct
 from kit.strict_yaml import parse
 
 _MAX_BYTES = 1 << 18
@@ -44,6 +44,11 @@ class RunParameters(Section):
     execution: Execution = Field(description="a mapping", examples=[{"executed_by": "Anna Müller"}])
     requirements: Annotated[tuple[Requirement, ...], AfterValidator(distinct)] = Field(
         (), description="a list of requirements", examples=[[{"id": "URS-017", "risk": "high"}]]
+    )
+    remediation: Approved | None = Field(
+        None,
+        description="the plan that was approved, for a remediation",
+        examples=[{"plan": "…", "change_control": "CC-2026-004"}],
     )
 
     @model_validator(mode="before")
@@ -138,6 +143,7 @@ _SECTIONS: dict[str, type[Section]] = {
     "window": Window,
     "execution": Execution,
     "requirements": Requirement,
+    "remediation": Approved,
 }
 _REMEDY = "correct the parameters (file, --set option or cell of the notebook), and run again"
 

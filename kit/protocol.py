@@ -32,13 +32,15 @@ from kit.record.folders import hold
 from kit.record.history import start, target_of
 from kit.record.manifest import APPROVAL, EVIDENCE, RUNS
 from kit.record.register import locked_register
+from kit.remediation.plan import plan
+from kit.remediation.told import changes
 from kit.sections import Window
 from kit.snapshot import Reason, Snapshot, answers
 
 OUTPUT_VARIABLE = "TRAILKIT_OUTPUT"
 APPROVED_VARIABLE = "TRAILKIT_APPROVED"
 THREADS = 12
-INSTALLATION = "IQ"
+INSTALLATION, OPERATION = "IQ", "OQ"
 
 _PACKAGES = ("boto3", "botocore", "ipykernel", "matplotlib", "nbconvert", "papermill", "pydantic", "weasyprint")
 
@@ -60,6 +62,7 @@ def begin(
     window: Json = None,
     execution: Json = None,
     requirements: Json = None,
+    remediation: Json = None,
 ) -> "Run":
     """Validate the parameters, open the evidence folder and return the run; shown, it is the identity of the run.
 
@@ -76,6 +79,7 @@ def begin(
         "window": window,
         "execution": execution,
         "requirements": requirements,
+        "remediation": remediation,
     }
     parameters = RunParameters.load({name: value for name, value in named.items() if value is not None})
     of = protocol(protocol_id)
@@ -122,7 +126,7 @@ class Run:
         self._snapshot: Snapshot | None = None
         self._credentials: Mapping[str, str] = {}
         if parameters.sandbox:
-            parameters, self._credentials = _open_sandbox(parameters, delivers=of.id != INSTALLATION)
+            parameters, self._credentials = _open_sandbox(parameters, delivers=of.id == OPERATION)
         self.parameters = parameters
         self._outputs = outputs_folder()
         with locked_register(self._outputs) as register:
@@ -206,6 +210,35 @@ class Run:
                 self.protocol.id, self.parameters, self._store, self._credentials, executor, progress
             )
         return self._collection(self._snapshot)
+
+    def plan(self) -> Display:
+        """Return the plan for what was collected: what would mend it, step by step, and what is left to the operator.
+
+        Raises:
+            ExecutionError: nothing was collected yet.
+        """
+        return Display("plan", plan(self._collected("the plan"), self.parameters).to_json())
+
+    def remediate(self) -> Display:
+        """Carry out the plan that the parameters approve, wait for a delivery and collect anew; return what changed.
+
+        From here on the steps judge the account as it is after the changes. Where no plan was approved, nothing is
+        changed.
+
+        Raises:
+            ExecutionError: nothing was collected yet.
+            PlanError: the plan for what was collected is not the one that was approved; nothing was changed.
+            CredentialsError: no AWS credentials can be found.
+            EvidenceError: an answer can't be recorded.
+        """
+        before = self._collected("the plan's execution")
+        # imported here: only a run that reaches AWS needs boto3
+        from kit.collect.gather import gather_changed  # noqa: PLC0415
+
+        with ThreadPoolExecutor(THREADS) as executor, progress_shown() as progress:
+            after = gather_changed(before, self.parameters, self._store, self._credentials, executor, progress)
+        self._snapshot = after
+        return Display("changes", changes(after.remediation, self.parameters) if after.remediation else {})
 
     def _collection(self, snapshot: Snapshot) -> Display:
         # that a role is refused what it must not read is no gap in what was collected

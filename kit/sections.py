@@ -232,6 +232,21 @@ class Window(Section):
         return end - timedelta(hours=self.hours or 0), end
 
 
+class Approved(Section):
+    """The plan of remediation that was approved, and under which change; nothing else is carried out.
+
+    `confirmed` are the ids of its steps that can stop delivery, each of which was asked about.
+    """
+
+    plan: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] = Field(
+        description="the hash that the plan was printed with", examples=["0" * 64]
+    )
+    change_control: Line = Field(description="the id of the change that approves the plan", examples=["CC-2026-004"])
+    confirmed: Annotated[tuple[Line, ...], AfterValidator(distinct)] = Field(
+        (), description="the ids of the steps that can stop delivery, confirmed one by one", examples=[["encrypt"]]
+    )
+
+
 class Execution(Section):
     """Who runs which protocol on which system, as the record will state it."""
 

@@ -23,6 +23,9 @@ from kit.tool import Tool
 
 T = TypeVar("T")
 
+PROCEDURE_KEY = "CloudTrail/GxP Annex 11 key"
+"""How the manual procedure describes the key that it makes."""
+
 
 class Reason(StrEnum):
     """Why there is no value."""
@@ -209,14 +212,74 @@ class Refusal:
 
 
 @dataclass(frozen=True)
+class Prospect:
+    """What a remediation would put to use, read beside what the trails name; None is what had no need to be asked.
+
+    `key` is the key that the parameters name, `alias` the metadata of the key that the expected alias names, `bucket`
+    the expected log bucket. `unused` holds keys that nobody has an alias for, described as the procedure describes the
+    key: one of them may have been made for the trail, by a remediation that was cut off.
+    """
+
+    key: Key | None = None
+    alias: Answer[Mapping[str, Json]] | None = None
+    bucket: Bucket | None = None
+    unused: Answer[tuple[Key, ...]] | None = None
+
+
+@dataclass(frozen=True)
+class Carried:
+    """One step of a plan as it was carried out: its id, and what AWS answered each time it was asked, in order.
+
+    `date` is the server's own `Date` header of the last answer, empty where there was none.
+    """
+
+    step: str
+    answers: tuple[Answer[Mapping[str, Json]], ...]
+    date: str
+
+    @property
+    def done(self) -> bool:
+        """Whether AWS took the change."""
+        return self.answers[-1].value is not None
+
+
+@dataclass(frozen=True)
+class Remediation:
+    """What became of a plan: its hash, that of the plan that was approved, and under which change.
+
+    `approved` is None where nothing was approved, and so nothing changed. `steps` are the plan's in order, titles by
+    id; `carried` those that were carried out. `status` is the trail's delivery status as asked last. `remaining` holds
+    the titles of what a new plan would do after the changes.
+    """
+
+    plan: str
+    approved: str | None
+    change_control: str | None
+    steps: Mapping[str, str]
+    carried: tuple[Carried, ...] = ()
+    status: Answer[Mapping[str, Json]] | None = None
+    remaining: tuple[str, ...] = ()
+
+    @property
+    def changed(self) -> datetime | None:
+        """When AWS answered the last change that it took, by its own clock; None where it took none."""
+        dates = [one.date for one in self.carried if one.done]
+        try:
+            return parsedate_to_datetime(dates[-1]).astimezone(UTC) if dates else None
+        except (ValueError, TypeError):
+            return None
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """All that one run collected.
 
     `enabled_regions` are the Regions enabled for the account [EC2 DescribeRegions]; `regions` is, for each Region that
     was asked, the ARNs of the trails it showed [DescribeTrails, shadow trails included]. `expected_key` is what
     `expected.kms_key_arn` resolves to, or None where none was stated. `deliveries` holds, by trail, what was delivered,
-    or in words why that was not collected; `refusal` the role that was sent to be refused, where one was named. `tool`
-    is what the kit did when it was challenged, where that was asked for, and then all there is.
+    or in words why that was not collected; `refusal` the role that was sent to be refused, where one was named.
+    `prospect` is what only a remediation asks for, `remediation` what became of its plan. `tool` is what the kit did
+    when it was challenged, where that was asked for, and then all there is.
     """
 
     caller: Answer[Caller]
@@ -227,6 +290,8 @@ class Snapshot:
     deliveries: Mapping[str, Delivery | str] = field(default_factory=dict)
     refusal: Refusal | None = None
     tool: Tool | None = None
+    prospect: Prospect | None = None
+    remediation: Remediation | None = None
 
     @property
     def moment(self) -> datetime | None:

@@ -490,7 +490,7 @@ class TestProgress:
     @pytest.mark.parametrize("name", ["FORCE_COLOR", "TTY_COMPATIBLE", "CI"])
     def test_on_no_terminal_it_is_silent(self, name, capfd, monkeypatch):
         monkeypatch.setenv(name, "1")
-        with qualify._progress_bar("IQ") as progress:
+        with qualify.progress_bar("IQ") as progress:
             progress("Regions", 1, 2)
             progress("Regions", 2, 2)
             progress("Test cases", 1, 11)

@@ -18,11 +18,32 @@ from kit.present.text import LIMIT, cut, plain, slug, visible
 from kit.present.values import value, wide
 from kit.present.words import bytes_text, moment, runs
 
+PLAN = {
+    "sha256": "7b" * 32,
+    "account": "111122223333",
+    "steps": [
+        {"id": "encrypt", "title": "Encrypt the trail's logs under the expected key", "mends": ["IQ-04"],
+         "service": "cloudtrail", "operation": "UpdateTrail", "region": "eu-central-1", "parameters": {},
+         "command": "aws cloudtrail update-trail --name t --kms-key-id k", "diff": ["-null", "+true"],
+         "risk": "What is delivered can be read with this key alone.", "undo": "aws cloudtrail update-trail --name t",
+         "may_stop_delivery": True},
+    ],
+    "left": [{"test_case": "IQ-07", "resource": "key", "message": "It is too open.", "advice": ["Narrow it by hand."]}],
+    "verdicts": [{"test_case": "IQ-04", "now": "FAIL", "afterwards": "PASS"}],
+}  # fmt: skip
+CHANGES = {
+    "plan": "7b" * 32, "approved": "7b" * 32, "change_control": "CC-2026-004", "confirmed": ["encrypt"],
+    "steps": [{"step": "encrypt", "title": "Encrypt", "outcome": "done", "message": "", "date": "Mon, 02 Nov 2026",
+               "evidence": ["E0012"]}],
+    "delivery": "The latest log was delivered.", "evidence": ["E0013"], "remaining": ["Start logging"],
+}  # fmt: skip
 SAMPLES = {display.kind: display for _, _, display in displays()} | {
-    "error": Display("error", {"message": "No credentials.", "remedy": "Name a profile."})
+    "plan": Display("plan", PLAN),
+    "changes": Display("changes", CHANGES),
+    "error": Display("error", {"message": "No credentials.", "remedy": "Name a profile."}),
 }
 ALLOWED = {
-    "a", "bdi", "br", "caption", "code", "details", "div", "figcaption", "figure", "h3", "h4", "img", "li", "p",
+    "a", "bdi", "br", "caption", "code", "details", "div", "figcaption", "figure", "h3", "h4", "img", "li", "p", "pre",
     "section", "span", "strong", "summary", "table", "tbody", "td", "th", "thead", "tr", "ul",
 }  # fmt: skip
 

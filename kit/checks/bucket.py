@@ -13,7 +13,11 @@ from kit.parameters import RunParameters
 from kit.policy import Decision, Policy, Request, evaluate, grantees
 from kit.snapshot import Bucket, Snapshot, Trail
 
-_BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+READS_ACL, WRITES = "CloudTrail reads the bucket's ACL", "CloudTrail writes the trail's logs and digests"
+"""The conditions on what CloudTrail itself must be allowed."""
+
+BLOCKED = "public access block, of bucket or account"
+BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 _READS = ("s3:GetObject", "s3:GetObjectVersion")
 _CHANGES = (
     "s3:PutObject",
@@ -145,8 +149,8 @@ def _judge_delivery(
         return [Request(CLOUDTRAIL, "s3:PutObject", name, context) for name in objects]
 
     ask = Request(CLOUDTRAIL, "s3:GetBucketAcl", judgement.resource, bound)
-    must_be_allowed(judgement, "CloudTrail reads the bucket's ACL", policy, [ask], hint=hint)
-    name = "CloudTrail writes the trail's logs and digests"
+    must_be_allowed(judgement, READS_ACL, policy, [ask], hint=hint)
+    name = WRITES
     described = description(trail)
     places = [said(described, flag(member)) for member in ("IsOrganizationTrail", "IsMultiRegionTrail")]
     if None in places:
@@ -279,13 +283,13 @@ def _others(acl: Mapping[str, Json]) -> list[str]:
 
 def _judge_blocks(judgement: Judgement, bucket: Bucket) -> None:
     """Judge the four public access blocks; S3 applies the stricter of the bucket's and the account's."""
-    name, expected = "public access block, of bucket or account", dict.fromkeys(_BLOCKS, True)
+    name, expected = BLOCKED, dict.fromkeys(BLOCKS, True)
     answers = (bucket.public_access_block, bucket.account_public_access_block)
     states = [
-        (answer, {block: False if answer.missing else said(answer, flag(block)) for block in _BLOCKS})
+        (answer, {block: False if answer.missing else said(answer, flag(block)) for block in BLOCKS})
         for answer in answers
     ]
-    actual = {block: any_known(state[block] for _, state in states) for block in _BLOCKS}
+    actual = {block: any_known(state[block] for _, state in states) for block in BLOCKS}
     for answer in answers:
         judgement.rest_on(answer.evidence)
     off = [block for block, on in actual.items() if on is False]

@@ -12,6 +12,10 @@ from kit.parameters import RunParameters
 from kit.policy import Decision, Principal, Request, evaluate, grantees
 from kit.snapshot import Key, Snapshot, Trail
 
+ENCRYPTS, DESCRIBES = "CloudTrail encrypts for the trail", "CloudTrail describes the key"
+DECRYPTS = "CloudTrail decrypts, for the S3 Bucket Key"
+"""The conditions on what CloudTrail itself must be allowed."""
+
 _ENCRYPTS = ("kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:Encrypt")
 _OPENS_DECRYPT = ("kms:Decrypt", "kms:ReEncryptFrom", "kms:CreateGrant", "kms:PutKeyPolicy")
 _GRANT_OPENS_DECRYPT = {"Decrypt", "ReEncryptFrom", "CreateGrant"}
@@ -64,8 +68,8 @@ def _judge_use(judgement: Judgement, askers: Askers, trail: Trail, parameters: R
         return [Request(CLOUDTRAIL, action, arn, context)]
 
     for name, action, context in (
-        ("CloudTrail encrypts for the trail", "kms:GenerateDataKey", encrypting),
-        ("CloudTrail describes the key", "kms:DescribeKey", bound),
+        (ENCRYPTS, "kms:GenerateDataKey", encrypting),
+        (DESCRIBES, "kms:DescribeKey", bound),
     ):
         must_be_allowed(judgement, name, policy, ask(action, context), hint=askers.hint)
     _judge_bucket_key(judgement, askers, trail, ask("kms:Decrypt", encrypting)[0])
@@ -92,7 +96,7 @@ def _judge_bucket_key(judgement: Judgement, askers: Askers, trail: Trail, decryp
 
     Source: CloudTrail user guide, "Configure AWS KMS key policies for CloudTrail".
     """
-    name = "CloudTrail decrypts, for the S3 Bucket Key"
+    name = DECRYPTS
     encryption = trail.bucket.encryption if trail.bucket else None
     if encryption is not None:
         judgement.rest_on(encryption.evidence)

@@ -54,17 +54,25 @@ def sandbox(
 @app.command()
 def policy(
     protocols: Annotated[
-        list[str] | None, typer.Argument(help="The protocols to allow: iq, oq. Every one if none.")
+        list[str] | None, typer.Argument(help="The protocols to allow: iq, oq, rm. Both qualifications if none.")
     ] = None,
     parameters: Parameters = None,
+    remediate: Annotated[
+        bool, typer.Option("--remediate", help="Allow the changes of a plan, and nothing else.")
+    ] = False,
 ) -> None:
-    """Print the least-privilege IAM policy that runs need, narrowed to the parameters of a file where given."""
+    """Print the least-privilege IAM policy that runs need, narrowed to the parameters of a file where given.
+
+    Every one of them only reads; what a remediation may change is a policy of its own, `--remediate`.
+    """
     from kit.catalogue import protocol
-    from kit.catalogue import protocols as all_protocols
-    from kit.collect.least_privilege import least_privilege
+    from kit.collect.least_privilege import least_privilege, least_privilege_to_change
     from kit.parameters import RunParameters, load_file
 
-    named = tuple(protocol(name).id for name in protocols or all_protocols())
+    if remediate and protocols:
+        remedy = "print two policies: trailkit policy rm, and trailkit policy --remediate"
+        raise ParameterError("--remediate is a policy of its own, and takes no protocol", remedy)
+    named = tuple(protocol(name).id for name in protocols or ("IQ", "OQ"))
     narrowed: dict[str, Any] = {"protocols": named}
     if parameters is not None:
         told = RunParameters.load(load_file(parameters))
@@ -77,6 +85,10 @@ def policy(
         if trail := told.expected.trail_arn:
             # without it every trail is judged, and every trail's bucket is read
             narrowed |= {"partition": trail.split(":")[1], "bucket": told.expected.log_bucket}
+    if remediate:
+        kept = {name: value for name, value in narrowed.items() if name in ("account_id", "bucket", "partition")}
+        typer.echo(json.dumps(least_privilege_to_change(**kept), indent=2))
+        return
     allowed = least_privilege(**narrowed)
     if not allowed["Statement"]:
         raise ParameterError(f"{', '.join(named)} asks no account, and needs no permission", "name iq or oq")

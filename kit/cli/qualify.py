@@ -50,11 +50,11 @@ def demo(output: Output = Path("outputs"), as_json: AsJson = False) -> None:
     parameters = {"target": "sandbox", "execution": _DEMO}
 
     def qualify(name: str) -> "Sealed":
-        sealed = _run_protocol(name, parameters, output)
+        sealed = run_protocol(name, parameters, output)
         _sign_for_show(sealed.folder)
         return sealed
 
-    _tell_each(map(qualify, ("IQ", "OQ")), as_json=as_json)
+    tell_each(map(qualify, ("IQ", "OQ")), as_json=as_json)
 
 
 @app.command()
@@ -73,7 +73,7 @@ def protocol(
     from kit.render.record import render_protocol
 
     named = [find_protocol(name) for name in protocols]
-    told = RunParameters.load(_parameters(parameters, settings))
+    told = RunParameters.load(read_parameters(parameters, settings))
     with answering(as_json=as_json) as answer:
         answer["protocols"] = []
         for of in named:
@@ -102,10 +102,10 @@ def run(
     from kit.parameters import RunParameters
 
     named = [find_protocol(name).id for name in protocols]
-    mapping = _parameters(parameters, settings)
+    mapping = read_parameters(parameters, settings)
     told = RunParameters.load(mapping)
-    approvals = _approvals(approved or [], trust, named, told, silent=as_json)
-    _tell_each((_run_protocol(name, mapping, output, approvals.get(name)) for name in named), as_json=as_json)
+    approvals = read_approvals(approved or [], trust, named, told, silent=as_json)
+    tell_each((run_protocol(name, mapping, output, approvals.get(name)) for name in named), as_json=as_json)
 
 
 @app.command()
@@ -115,10 +115,15 @@ def seal(
     as_json: AsJson = False,
 ) -> None:
     """Seal an executed notebook and its evidence into a record, as `run` does."""
-    _tell_each((_seal(one, output) for one in (notebook,)), as_json=as_json)
+    tell_each((_seal(one, output) for one in (notebook,)), as_json=as_json)
 
 
-def _parameters(path: Path | None, settings: list[str] | None) -> dict[str, Any]:
+def read_parameters(path: Path | None, settings: list[str] | None) -> dict[str, Any]:
+    """Return the parameters of a file, with what was set on the command line.
+
+    Raises:
+        ParameterError: no file was named, or it or a setting can't be read.
+    """
     from kit.parameters import apply_settings, load_file
 
     if path is None:
@@ -126,8 +131,15 @@ def _parameters(path: Path | None, settings: list[str] | None) -> dict[str, Any]
     return apply_settings(load_file(path), settings or [])
 
 
-def _approvals(paths: list[Path], trust: Path | None, named: list[str], told: Any, *, silent: bool) -> dict[str, Path]:
-    """Return the approval of each protocol; where any is given, every protocol needs its own."""
+def read_approvals(
+    paths: list[Path], trust: Path | None, named: list[str], told: Any, *, silent: bool
+) -> dict[str, Path]:
+    """Return the approval of each protocol; where any is given, every protocol needs its own.
+
+    Raises:
+        ParameterError: one is missing, given twice, or of a protocol that is not run.
+        RecordError: one is no approval to rely on, or approves something else.
+    """
     if not paths:
         return {}
     import json
@@ -157,12 +169,17 @@ def _approvals(paths: list[Path], trust: Path | None, named: list[str], told: An
     return by_protocol
 
 
-def _run_protocol(name: str, mapping: Mapping[str, Any], output: Path, approved: Path | None = None) -> "Sealed":
+def run_protocol(name: str, mapping: Mapping[str, Any], output: Path, approved: Path | None = None) -> "Sealed":
+    """Execute the notebook of a protocol with parameters, and seal what was executed.
+
+    Raises:
+        KitError: it did not run to its end, or can't be sealed.
+    """
     from kit.catalogue import protocol as find_protocol
     from kit.execute import execute, find_notebook
 
     notebook = find_notebook(find_protocol(name).notebook)
-    with _progress_bar(name) as progress, _rendering_prepared(), _ended_runs_registered(output):
+    with progress_bar(name) as progress, _rendering_prepared(), _ended_runs_registered(output):
         executed = execute(notebook, mapping, output, progress, approved)
         progress("Sealing the record", 0, 1)
         try:
@@ -209,7 +226,7 @@ def _sign_for_show(record: Path) -> None:
         sign(record, role, _MEANINGS[role], throwaway_key(role))
 
 
-def _tell_each(records: "Iterator[Sealed]", *, as_json: bool) -> None:
+def tell_each(records: "Iterator[Sealed]", *, as_json: bool) -> None:
     """Tell of each record as soon as it stands, and end with the status of the verdict over all."""
     from kit.findings import roll_up
 
@@ -272,7 +289,7 @@ def _tell_files(folder: Path, digest: str) -> None:
 
 
 @contextmanager
-def _progress_bar(name: str) -> Iterator["Progress"]:
+def progress_bar(name: str) -> Iterator["Progress"]:
     """Show what the notebook is at, on a terminal; elsewhere say nothing."""
     from rich.console import Console
     from rich.filesize import decimal

@@ -23,10 +23,11 @@ class Call:
     members: tuple[str, ...] = ()
     root: str = ""
     pages: str = ""
-    protocols: tuple[str, ...] = ("IQ", "OQ")
+    protocols: tuple[str, ...] = ("IQ", "OQ", "RM")
 
 
 _OQ = ("OQ",)
+_RM = ("RM",)
 
 GET_CALLER_IDENTITY = Call("sts", "GetCallerIdentity", "sts:GetCallerIdentity", "none", ("Account", "Arn"))
 ASSUME_ROLE = Call("sts", "AssumeRole", "sts:AssumeRole", "role", ("Credentials",))
@@ -43,6 +44,7 @@ GET_KEY_ROTATION_STATUS = Call(
 )
 # not related to any key or alias, so that its resource must be "*" [KMS developer guide: Controlling access to aliases]
 LIST_ALIASES = Call("kms", "ListAliases", "kms:ListAliases", "*", ("Aliases",), pages="Aliases")
+LIST_KEYS = Call("kms", "ListKeys", "kms:ListKeys", "*", ("Keys",), pages="Keys", protocols=_RM)
 LIST_GRANTS = Call("kms", "ListGrants", "kms:ListGrants", "key", ("Grants",), pages="Grants")
 
 GET_BUCKET_LOCATION = Call("s3", "GetBucketLocation", "s3:GetBucketLocation", "bucket", root="LocationConstraint")

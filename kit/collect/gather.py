@@ -3,22 +3,28 @@
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from time import sleep
 
 from kit.collect.account import Progress
+from kit.collect.changes import Pause, await_delivery, carry_out
 from kit.collect.iq import Scope, collect_iq
 from kit.collect.live_objects import LiveObjects
 from kit.collect.objects import Objects, ReplayedObjects
 from kit.collect.oq import OperationalScope, collect_oq
-from kit.collect.readers import Readers, Storage
+from kit.collect.prospect import Wanted, collect_for_plan
+from kit.collect.readers import ATTEMPTS, Readers, Storage
 from kit.collect.refusal import DENIED
 from kit.evidence import EvidenceStore
 from kit.parameters import RunParameters
 from kit.recording import Recorder, Replayer
-from kit.snapshot import Snapshot
+from kit.remediation.approval import hold_approved
+from kit.remediation.plan import plan
+from kit.snapshot import Remediation, Snapshot
 
-OPERATIONAL = "OQ"
+OPERATIONAL, REMEDIAL = "OQ", "RM"
 
 
 def gather(
@@ -61,9 +67,62 @@ def gather_again(
         return nullcontext(objects)
 
     found = _gather(protocol_id, parameters, recorder, opened, {}, executor, progress)
+    if protocol_id == REMEDIAL:
+        found = _change(found, parameters, recorder, {}, executor, progress, lambda _: None)
     recorder.require_used()
     objects.require_used()
     return found
+
+
+def gather_changed(
+    before: Snapshot,
+    parameters: RunParameters,
+    store: EvidenceStore,
+    credentials: Mapping[str, str],
+    executor: Executor,
+    progress: Progress,
+    pause: Pause = sleep,
+) -> Snapshot:
+    """Carry out the approved plan for what `gather` found, wait for a new delivery, and return the account as it is
+    then, with what became of the plan; where none was approved, nothing is changed and the account is as it was found.
+
+    Raises:
+        PlanError: the plan for what was found is not the one that was approved, or a step of it was not confirmed;
+            nothing was changed.
+        CredentialsError: no AWS credentials can be found.
+        EvidenceError: an answer can't be recorded.
+    """
+    return _change(before, parameters, Recorder(store), credentials, executor, progress, pause)
+
+
+def _change(
+    before: Snapshot,
+    parameters: RunParameters,
+    recorder: Recorder | Replayer,
+    credentials: Mapping[str, str],
+    executor: Executor,
+    progress: Progress,
+    pause: Pause,
+) -> Snapshot:
+    found, approved = plan(before, parameters), parameters.remediation
+    titles = {step.id: step.title for step in found.steps}
+    if approved is None:
+        return replace(before, remediation=Remediation(found.sha256, None, None, titles))
+    hold_approved(found, approved)
+    carried = carry_out(readers_for(parameters, recorder, credentials, attempts=1), found, pause, progress)
+    told = Remediation(found.sha256, approved.plan, approved.change_control, titles, carried)
+    status = None
+    trail = parameters.expected.trail_arn or next((trail.arn for trail in before.trails if trail.judged), None)
+    if trail and told.changed and all(one.done for one in carried):
+        readers = readers_for(parameters, recorder, credentials)
+        status = await_delivery(readers, trail, told.changed, pause, progress)
+    after = _gather(REMEDIAL, parameters, recorder, _nothing, credentials, executor, progress)
+    remaining = tuple(step.title for step in plan(after, parameters).steps)
+    return replace(after, remediation=replace(told, status=status, remaining=remaining))
+
+
+def _nothing(_: Callable[[str], Storage | str]) -> AbstractContextManager[Objects]:
+    raise NotImplementedError("a remediation reads no objects")
 
 
 def _gather(
@@ -80,6 +139,9 @@ def _gather(
     denied = {DENIED: expected.denied_role_arn} if operational and expected.denied_role_arn else {}
     readers = readers_for(parameters, recorder, credentials, denied)
     scope = scope_of(parameters)
+    if protocol_id == REMEDIAL:
+        wanted = Wanted(expected.kms_key_arn, expected.key_alias, expected.log_bucket)
+        return collect_for_plan(readers, scope, wanted, executor, progress)
     if not operational:
         return collect_iq(readers, scope, executor, progress)
     window = OperationalScope(
@@ -97,6 +159,7 @@ def readers_for(
     recorder: Recorder | Replayer,
     credentials: Mapping[str, str] | None = None,
     further: Mapping[str, str] | None = None,
+    attempts: int = ATTEMPTS,
 ) -> Readers:
     """Return what reads a run's account, through a recorder or a replayer; `further` names roles besides its own."""
     target = parameters.account
@@ -107,6 +170,7 @@ def readers_for(
         role_arn=target.role_arn,
         role_arns=target.role_arns | dict(further or {}),
         credentials=credentials,
+        attempts=attempts,
     )
 
 

@@ -2,6 +2,7 @@
 
 from kit.canonical import Json
 from kit.collect.calls import CALLS, SIMULATE_PRINCIPAL_POLICY
+from kit.collect.change_calls import CHANGES, WITH_CREATE_BUCKET
 
 _SIDS = {
     "*": "Account",
@@ -27,13 +28,7 @@ def least_privilege(
     parameters name some: to be simulated, or to be assumed. `sts:GetCallerIdentity` is left out: it needs no permission
     [STS: GetCallerIdentity].
     """
-    resources: dict[str, Json] = {
-        "*": "*",
-        "trail": f"arn:{partition}:cloudtrail:*:{account_id}:trail/*",
-        "key": f"arn:{partition}:kms:*:{account_id}:key/*",
-        "bucket": f"arn:{partition}:s3:::{bucket or '*'}",
-        "object": f"arn:{partition}:s3:::{bucket or '*'}/*",
-    }
+    resources = _resources(account_id, bucket, partition)
     calls = [call for call in CALLS if set(call.protocols) & set(protocols)]
     statements = [
         {
@@ -52,3 +47,38 @@ def least_privilege(
         if roles:
             statements.append({"Sid": sid, "Effect": "Allow", "Action": [action], "Resource": sorted(roles)})
     return {"Version": "2012-10-17", "Statement": statements}
+
+
+def least_privilege_to_change(
+    account_id: str = "*", bucket: str | None = None, partition: str = "aws"
+) -> dict[str, Json]:
+    """Return the IAM policy that allows the changes of a plan; what a run of RM reads is for `least_privilege`.
+
+    Nothing in it deletes, disables or stops. Trails and keys are those of the account: a plan turns on log file
+    validation of other trails too, and the key it makes has no name before. Keys are changed where their own policy
+    leaves it to the account.
+    """
+    resources = _resources(account_id, bucket, partition)
+    alias_arn = f"arn:{partition}:kms:*:{account_id}:alias/*"
+    # an alias is made and moved with permission on the alias and on the key alike [KMS: CreateAlias, UpdateAlias]
+    resources["alias"] = [alias_arn, resources["key"]]
+    statements = []
+    for kind in ("*", "trail", "key", "alias", "bucket"):
+        actions = {call.action for call in CHANGES.values() if call.resource == kind}
+        actions |= set(WITH_CREATE_BUCKET) if kind == "bucket" else set()
+        sid = f"Change{_CHANGED[kind]}"
+        statements.append({"Sid": sid, "Effect": "Allow", "Action": sorted(actions), "Resource": resources[kind]})
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+_CHANGED = {"*": "NewKey", "trail": "Trails", "key": "Keys", "alias": "Aliases", "bucket": "LogBucket"}
+
+
+def _resources(account_id: str, bucket: str | None, partition: str) -> dict[str, Json]:
+    return {
+        "*": "*",
+        "trail": f"arn:{partition}:cloudtrail:*:{account_id}:trail/*",
+        "key": f"arn:{partition}:kms:*:{account_id}:key/*",
+        "bucket": f"arn:{partition}:s3:::{bucket or '*'}",
+        "object": f"arn:{partition}:s3:::{bucket or '*'}/*",
+    }

@@ -23,6 +23,8 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "collection": ("finished", "calls", "denied", "failed"),
     "qualification": ("record", "unchanged", "sentence", "changes"),
     "own_checks": ("checks",),
+    "plan": ("sha256", "account", "steps", "left", "verdicts"),
+    "changes": ("plan", "approved", "change_control", "steps", "remaining"),
     "step": ("test_case", "title", "verdict", "findings"),
     "summary": ("rows", "verdict"),
     "traceability": ("rows",),
@@ -32,15 +34,18 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "signatures": ("roles",),
     "error": ("message", "remedy"),
 }
-_ROWS_IN = {"qualification": "changes", "own_checks": "checks"}
 _FINDING = ("test_case", "verdict", "resource", "message", "expected", "actual", "met")
 _ROWS = {
     "own_checks": ("name", "version", "sha256", "test_cases"),
+    "plan": ("id", "title", "command", "diff", "risk", "undo", "may_stop_delivery"),
+    "changes": ("step", "title", "outcome"),
     "qualification": ("test_case", "resource", "condition", "then", "now"),
     "summary": ("test_case", "title", "verdict"),
     "traceability": ("source", "clause", "test_case", "verdict"),
     "deviations": ("id", "test_case", "verdict", "message"),
 }
+_ROWS_IN = {"qualification": "changes", "own_checks": "checks", "plan": "steps", "changes": "steps"}
+"""Where a display has its rows, if not under that name."""
 
 
 @dataclass(frozen=True, repr=False)

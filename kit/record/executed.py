@@ -21,6 +21,7 @@ from kit.parameters import RunParameters
 from kit.present.displays import Display, cells, outputs, read_displays, source
 from kit.record import results
 from kit.redaction import find_secret
+from kit.remediation.steps import derived as derived_plan
 from kit.sections import Execution
 
 INJECTED = "injected-parameters"
@@ -219,12 +220,13 @@ def _require_agreement(run: dict[str, Json], conclusion: dict[str, Json], steps:
 
 
 def _require_derived(display: Display, steps: list[dict[str, Json]], requirements: list[Json]) -> None:
-    derived = {
+    derive = {
         "summary": lambda: results.summary(steps),
         "traceability": lambda: results.traceability(steps, requirements),
         "deviations": lambda: results.deviations(results.findings_of(steps)),
+        "plan": lambda: derived_plan(display.data),
     }.get(display.kind)
-    if derived and canonical(derived()) != canonical(display.data):
+    if derive and canonical(derive()) != canonical(display.data):
         raise RecordError(f"the {display.kind} shown does not follow from the findings", _UNEDITED)
 
 

@@ -22,7 +22,7 @@ from botocore.config import Config
 from moto.moto_api._internal import mock_random
 
 from kit.errors import KitError
-from kit.sandbox import additions
+from kit.sandbox import additions, changing
 from kit.sandbox.account import REGION, Account, seed
 from kit.sandbox.calls import Rules
 from kit.sandbox.delivery import Delivery, read_plan
@@ -61,6 +61,7 @@ def prepare(endpoint: Endpoint, client: Any, names: Sequence[str], told: Mapping
     """
     endpoint.rules = Rules()
     additions.forget()
+    changing.forget()
     # moto draws the ids of keys from this generator.
     mock_random.seed(11)
     account = seed(client, endpoint.rules, additions.expire_key)
@@ -77,6 +78,7 @@ def prepare(endpoint: Endpoint, client: Any, names: Sequence[str], told: Mapping
         for other in account.delivery.others:
             additions.show(other)
     endpoint.rules.armed = True
+    changing.begin()
     return account
 
 

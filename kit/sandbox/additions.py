@@ -487,8 +487,12 @@ def request_payment(call: Call, _: Rules) -> Answer:
     if call.operation.startswith("Put"):
         _payers[call.bucket] = "Requester" if b">Requester<" in call.body else "BucketOwner"
         return Answer(200, {}, b"")
-    payer = f"<Payer>{_payers.get(call.bucket, 'BucketOwner')}</Payer>"
-    return xml_answer(s3_document("RequestPaymentConfiguration", payer))
+    return xml_answer(s3_document("RequestPaymentConfiguration", f"<Payer>{payer(call.bucket)}</Payer>"))
+
+
+def payer(bucket: str) -> str:
+    """Return who pays for requests to a bucket: `BucketOwner` or `Requester`."""
+    return _payers.get(bucket, "BucketOwner")
 
 
 def mend_s3(call: Call, answer: Answer) -> Answer:

@@ -17,7 +17,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.serving import BaseWSGIServer, DechunkedInput, WSGIRequestHandler, make_server
 from werkzeug.test import run_wsgi_app
 
-from kit.sandbox import additions, asymmetric, locking  # noqa: F401  two add to the additions, as their objects do
+from kit.sandbox import additions, asymmetric, changing, locking  # noqa: F401  they add to the additions, as their objects do
 from kit.sandbox.calls import CALLER, Answer, Call, Rules, error, identify, s3_id, trace_headers
 
 SERVER = "trailkit-sandbox"
@@ -54,6 +54,7 @@ class Endpoint:
             traceback.print_exc(file=sys.stderr)
             answer = error(call, 500, "InternalFailure", "The request processing has failed.")
         if answer is not None:
+            changing.note(call, answer)
             answer.headers |= trace_headers(call)
             answer.headers["Server"] = SERVER
             answer.headers["Date"] = formatdate(time.time() + self.rules.clock_skew, usegmt=True)
