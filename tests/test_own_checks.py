@@ -89,7 +89,7 @@ class TestCatalogue:
             ("protocol: IQ\nprotocol: OQ\n", "a key is given twice"),
             ({**SECOND, "protocol": "PQ"}, "protocol: Input should be 'IQ' or 'OQ'"),
             ({**SECOND, "checks": []}, "checks: Extra inputs are not permitted"),
-            ({"protocol": "IQ", "test_cases": {"IQ-12": CASE}}, "the prefixes IQ, OQ, PQ, TQ, DEV, URS are taken"),
+            ({"protocol": "IQ", "test_cases": {"IQ-12": CASE}}, "the prefixes IQ, OQ, PQ, TQ, RM, DEV, URS are taken"),
             ({"protocol": "IQ", "test_cases": {"own": CASE}}, "String should match pattern"),
             ({"protocol": "IQ", "test_cases": {"OWN-01": CASE | {"criticality": "low"}}}, "criticality: Input should"),
             ({"protocol": "IQ", "test_cases": {"OWN-01": CASE | {"clauses": []}}}, "clauses: "),
