@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from kit.canonical import Json
 from kit.digests.chain import Chain
@@ -19,6 +19,9 @@ from kit.digests.problems import Problems
 from kit.digests.reconcile import Tally
 from kit.digests.sample import Sample
 from kit.errors import EvidenceError
+
+if TYPE_CHECKING:
+    from kit.review.period import Review
 
 T = TypeVar("T")
 
@@ -215,6 +218,7 @@ class Snapshot:
     was asked, the ARNs of the trails it showed [DescribeTrails, shadow trails included]. `expected_key` is what
     `expected.kms_key_arn` resolves to, or None where none was stated. `deliveries` holds, by trail, what was delivered,
     or in words why that was not collected; `refusal` the role that was sent to be refused, where one was named.
+    `review` is what a periodic review has before it, or in words why that was not collected; None in another protocol.
     """
 
     caller: Answer[Caller]
@@ -224,6 +228,7 @@ class Snapshot:
     expected_key: Answer[Mapping[str, Json]] | None
     deliveries: Mapping[str, Delivery | str] = field(default_factory=dict)
     refusal: Refusal | None = None
+    review: "Review | str | None" = None
 
     @property
     def moment(self) -> datetime | None:

@@ -14,6 +14,7 @@ from fixtures.sample_record import steps
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.testing.compare import compare_images
 from test_oq_charts import CASES
+from test_review_charts import PERIOD
 
 from kit.present import charts, figures
 from kit.present.run_charts import CHARTS
@@ -31,6 +32,10 @@ DRAWN: dict[str, Callable[[], Any]] = {
     "lag": CASES["lag"],
     "chain": CASES["chain-breaks"],
     "key_use": CASES["key-day"],
+    "timeline": PERIOD["timeline"],
+    "changes": PERIOD["changes"],
+    "days": PERIOD["days"],
+    "objects": PERIOD["objects"],
 }
 
 

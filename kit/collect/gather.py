@@ -7,18 +7,20 @@ from datetime import timedelta
 from pathlib import Path
 
 from kit.collect.account import Progress
-from kit.collect.iq import Scope, collect_iq
+from kit.collect.iq import collect_iq
 from kit.collect.live_objects import LiveObjects
 from kit.collect.objects import Objects, ReplayedObjects
 from kit.collect.oq import OperationalScope, collect_oq
-from kit.collect.readers import Readers, Storage
+from kit.collect.readers import Storage
 from kit.collect.refusal import DENIED
+from kit.collect.review import ReviewScope, Source, collect_review
+from kit.collect.scope import readers_for, scope_of
 from kit.evidence import EvidenceStore
 from kit.parameters import RunParameters
 from kit.recording import Recorder, Replayer
 from kit.snapshot import Snapshot
 
-OPERATIONAL = "OQ"
+OPERATIONAL, REVIEW = "OQ", "PQ"
 
 
 def gather(
@@ -28,8 +30,11 @@ def gather(
     credentials: Mapping[str, str],
     executor: Executor,
     progress: Progress,
+    source: Source | None = None,
 ) -> Snapshot:
     """Return the snapshot that a protocol judges, read from AWS; every answer is written to the store.
+
+    `source` is what earlier runs left, for the protocol that reviews it.
 
     Raises:
         CredentialsError: no AWS credentials can be found.
@@ -43,6 +48,7 @@ def gather(
         credentials,
         executor,
         progress,
+        source,
     )
 
 
@@ -74,12 +80,16 @@ def _gather(
     credentials: Mapping[str, str],
     executor: Executor,
     progress: Progress,
+    source: Source | None = None,
 ) -> Snapshot:
     expected = parameters.expected
     operational = protocol_id == OPERATIONAL
     denied = {DENIED: expected.denied_role_arn} if operational and expected.denied_role_arn else {}
     readers = readers_for(parameters, recorder, credentials, denied)
     scope = scope_of(parameters)
+    if protocol_id == REVIEW:
+        reviewed = ReviewScope(parameters.window, expected.review.archived_restored, source)
+        return collect_review(recorder, readers, collect_iq(readers, scope, executor, progress), reviewed, progress)
     if not operational:
         return collect_iq(readers, scope, executor, progress)
     window = OperationalScope(
@@ -90,34 +100,3 @@ def _gather(
         expected.denied_role_arn,
     )
     return collect_oq(readers, open_objects, scope, window, executor, progress)
-
-
-def readers_for(
-    parameters: RunParameters,
-    recorder: Recorder | Replayer,
-    credentials: Mapping[str, str] | None = None,
-    further: Mapping[str, str] | None = None,
-) -> Readers:
-    """Return what reads a run's account, through a recorder or a replayer; `further` names roles besides its own."""
-    target = parameters.account
-    return Readers(
-        recorder,
-        endpoint_url=target.endpoint_url,
-        profile=target.profile,
-        role_arn=target.role_arn,
-        role_arns=target.role_arns | dict(further or {}),
-        credentials=credentials,
-    )
-
-
-def scope_of(parameters: RunParameters) -> Scope:
-    """Return what a run asks of the settings."""
-    target, expected = parameters.account, parameters.expected
-    return Scope(
-        target.account_id,
-        None if target.regions == "all" else tuple(target.regions),
-        expected.trail_arn,
-        expected.kms_key_arn,
-        target.log_bucket_account,
-        expected.reader_role_arns or (),
-    )

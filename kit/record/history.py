@@ -230,7 +230,7 @@ def hold_run(manifest: Mapping[str, Json], entries: Sequence[RegisterEntry], nam
         "kit_version": manifest["executed_with"]["kit_version"],
         "approval": approval["sha256"] if approval else None,
         **{field: manifest[field] for field in ("started", "demonstration", "catalogue_sha256", "parameters_sha256")},
-        **{field: manifest[field] for field in Execution.model_fields},
+        **{field: manifest[field] for field in Execution.model_fields if field in manifest},
     }
     if differ := [field for field, value in told.items() if first.data.get(field) != value]:
         raise RejectionError(f"{name} tells another start of {record_id}: {', '.join(differ)}", RESTORE)

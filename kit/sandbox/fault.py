@@ -11,6 +11,7 @@ from kit.sandbox.account import Account
 
 ALL = tuple(f"IQ-{number:02}" for number in range(1, 12))
 EVERY_OQ = tuple(f"OQ-{number:02}" for number in range(1, 10))
+EVERY_PQ = tuple(f"PQ-{number:02}" for number in range(1, 8))
 CLOUDTRAIL = {"Service": "cloudtrail.amazonaws.com"}
 FOREIGN_ACCOUNT = "210987654321"
 

@@ -15,6 +15,7 @@ from kit.sandbox import spoilt_buckets  # noqa: F401
 from kit.sandbox import spoilt_answers  # noqa: F401
 from kit.sandbox import spoilt_deliveries  # noqa: F401
 from kit.sandbox import spoilt_reads  # noqa: F401
+from kit.sandbox import spoilt_periods  # noqa: F401
 # isort: on
 
 
