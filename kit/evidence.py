@@ -17,6 +17,9 @@ from kit.canonical import Json, canonical, sha256, sha256_file
 from kit.errors import EvidenceError
 
 INDEX = "index.jsonl"
+OWN = "trailkit"
+"""The service by which the index names what the kit itself read, such as earlier records."""
+
 
 _RESTORE = "restore the record from its archive"
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kit import __version__
 from kit.canonical import Json, canonical, sha256, well_formed
@@ -37,10 +37,13 @@ from kit.remediation.told import changes
 from kit.sections import Window
 from kit.snapshot import Reason, Snapshot, answers
 
+if TYPE_CHECKING:
+    from kit.collect.outputs import OutputsFolder
+
 OUTPUT_VARIABLE = "TRAILKIT_OUTPUT"
 APPROVED_VARIABLE = "TRAILKIT_APPROVED"
 THREADS = 12
-INSTALLATION, OPERATION = "IQ", "OQ"
+INSTALLATION, OPERATION, REVIEW = "IQ", "OQ", "PQ"
 
 _PACKAGES = ("boto3", "botocore", "ipykernel", "matplotlib", "nbconvert", "papermill", "pydantic", "weasyprint")
 
@@ -207,9 +210,23 @@ class Run:
 
         with ThreadPoolExecutor(THREADS) as executor, progress_shown() as progress:
             self._snapshot = collect(
-                self.protocol.id, self.parameters, self._store, self._credentials, executor, progress
+                self.protocol.id,
+                self.parameters,
+                self._store,
+                self._credentials,
+                executor,
+                progress,
+                self._earlier_runs(),
             )
         return self._collection(self._snapshot)
+
+    def _earlier_runs(self) -> "OutputsFolder | None":
+        """Return what earlier runs left, for a review of it."""
+        if self.protocol.id != REVIEW:
+            return None
+        from kit.collect.outputs import OutputsFolder  # noqa: PLC0415 - as `gather`
+
+        return OutputsFolder(self._outputs, self.id, self.parameters)
 
     def plan(self) -> Display:
         """Return the plan for what was collected: what would mend it, step by step, and what is left to the operator.
@@ -331,8 +348,9 @@ class Run:
         return Display("traceability", results.traceability(self.steps, requirements))
 
     def chart(self, name: str) -> Display:
-        """Return one of the charts of the protocol: `verdicts`, `controls`, of what was delivered `coverage`, `chain`,
-        `encryption`, `lag` and `key_use`, and of the kit itself `detection`.
+        """Return one of the charts of the protocol: `verdicts`, `controls`; of what was delivered `coverage`, `chain`,
+        `encryption`, `lag` and `key_use`; of a period `timeline`, `changes`, `days` and `objects`; of the kit itself
+        `detection`.
 
         Raises:
             ExecutionError: nothing was collected yet, or there is no such chart.
@@ -395,6 +413,9 @@ class Run:
 
 def _period(snapshot: Snapshot) -> dict[str, Json] | None:
     """Return the period under review, and up to when its digests must be there; None where no delivery was read."""
+    if snapshot.review is not None and not isinstance(snapshot.review, str):
+        start, end = snapshot.review.period
+        return {"start": timestamp(start), "end": timestamp(end), "judged_to": timestamp(min(snapshot.review.now, end))}
     read = next((each for each in snapshot.deliveries.values() if not isinstance(each, str)), None)
     if read is None:
         return None

@@ -12,6 +12,7 @@ are masked, and the index says which members.
 """
 
 import io
+import json
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
@@ -23,11 +24,13 @@ from typing import Any, ClassVar
 
 from kit.canonical import Json, canonical
 from kit.errors import EvidenceError
-from kit.evidence import Entry, EvidenceStore, Key, is_ledger, read_body, read_index, timestamp, utc_now
+from kit.evidence import OWN, Entry, EvidenceStore, Key, is_ledger, read_body, read_index, timestamp, utc_now
 from kit.masking import credentials_of, without_credentials, without_secrets, without_signature
 
 _CALL = "trailkit"
 """Where a request context holds the name and parameters of its call."""
+
+_NAMED = ("service", "operation", "region", "reader")
 
 
 @dataclass
@@ -150,6 +153,22 @@ class Recorder(_Hooks):
             }
         self._seen(self._store.add(body, **attempt), body or b"")
 
+    def keep(self, operation: str, parameters: Json, tell: Callable[[], Json]) -> tuple[Json, tuple[str, ...]]:
+        """Return what `tell` says, kept as evidence of its own, and the id of that: of what no service of AWS answers.
+
+        Raises:
+            EvidenceError: it can't be written.
+        """
+        sent = timestamp(self._clock())
+        body = canonical(tell())
+        named = _kept(operation, parameters)
+        entry = self._store.add(body, **named, attempt=1, sent=sent, received=timestamp(self._clock()))
+        return json.loads(body), (entry.id,)
+
+
+def _kept(operation: str, parameters: Json) -> dict[str, Json]:
+    return {"service": OWN, "operation": operation, "region": "", "reader": "", "parameters": parameters}
+
 
 class Unanswered(Exception):
     """A recorded attempt that got no answer; `failure` is the kind of the transport error."""
@@ -219,20 +238,30 @@ class Replayer(_Hooks):
                 "the record holds more than this kit version asks; verify it with the version that made it",
             )
 
+    def keep(
+        self,
+        operation: str,
+        parameters: Json,
+        tell: Callable[[], Json],  # noqa: ARG002 - what was told then is in the evidence
+    ) -> tuple[Json, tuple[str, ...]]:
+        """Return what was kept of a question that no service of AWS answers, and its id; it is not asked again.
+
+        Raises:
+            EvidenceError: the evidence does not hold it, or holds it changed.
+        """
+        (entry,) = self._take((OWN, operation, "", "", canonical(parameters)))
+        try:
+            return json.loads(read_body(self._folder, entry)), (entry.id,)
+        except (ValueError, RecursionError) as error:
+            raise EvidenceError(f"evidence {entry.id} is no JSON", "restore the record from its archive") from error
+
     def _note_key(self, request: Any, **_: Any) -> None:
         call = request.context[_CALL]
-        named = (call[name] for name in ("service", "operation", "region", "reader"))
+        named = (call[name] for name in _NAMED)
         self._thread.key = (*named, canonical(call["parameters"]))
 
     def _serve(self, **_: Any) -> "RecordedResponse":
-        key: Key = self._thread.key
-        with self._lock:
-            if not self._waiting[key]:
-                raise EvidenceError(
-                    f"no recording of {key[0]}:{key[1]} in {key[2]} with {key[4].decode()}",
-                    "the record does not hold what this kit version asks; verify it with the version that made it",
-                )
-            attempts = self._waiting[key].popleft()
+        attempts = self._take(self._thread.key)
         entry = attempts[-1]
         body = read_body(self._folder, entry)
         for attempt in attempts:
@@ -240,6 +269,15 @@ class Replayer(_Hooks):
         if entry.status is None:
             raise Unanswered(entry.failure)
         return RecordedResponse(entry.status, entry.headers or {}, body)
+
+    def _take(self, key: Key) -> list[Entry]:
+        with self._lock:
+            if not self._waiting[key]:
+                raise EvidenceError(
+                    f"no recording of {key[0]}:{key[1]} in {key[2]} with {key[4].decode()}",
+                    "the record does not hold what this kit version asks; verify it with the version that made it",
+                )
+            return self._waiting[key].popleft()
 
 
 class RecordedResponse:

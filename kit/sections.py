@@ -109,6 +109,20 @@ class AcceptedKey(Section):
         return self
 
 
+class Review(Section):
+    """What a periodic review accepts. The flags are requirements: false says that the thing is not required."""
+
+    iq_every_days: Annotated[Whole, Field(ge=1, le=3660)] | None = Field(
+        None, description="whole days from 1 to 3660", examples=[92]
+    )
+    oq_every_days: Annotated[Whole, Field(ge=1, le=3660)] | None = Field(
+        None, description="whole days from 1 to 3660", examples=[7]
+    )
+    every_day_covered: Flag = Field(True, description="true or false", examples=[True])
+    every_change_explained: Flag = Field(True, description="true or false", examples=[True])
+    archived_restored: Flag = Field(True, description="true or false", examples=[True])
+
+
 class Expected(Section):
     """What the control requires; a value left out is unknown, and a criterion that needs it is inconclusive.
 
@@ -197,6 +211,11 @@ class Expected(Section):
     max_clock_skew_seconds: Annotated[Whole, Field(ge=0, le=3600)] = Field(
         5, description="whole seconds from 0 to 3600", examples=[5]
     )
+    review: Review = Field(
+        Review(),
+        description="a mapping of iq_every_days, oq_every_days and what is required",
+        examples=[{"iq_every_days": 92, "oq_every_days": 7}],
+    )
 
 
 class Window(Section):
@@ -247,6 +266,21 @@ class Approved(Section):
     )
 
 
+class ChangeControl(Section):
+    """An approved change: what of the control may be changed under it, and when. `start` is inclusive, `end` not."""
+
+    id: Line = Field(description="the change's id", examples=["CC-2026-004"])
+    start: Instant = Field(description="a date and time with UTC offset", examples=["2026-01-01T00:00:00Z"])
+    end: Instant = Field(description="a date and time with UTC offset", examples=["2026-01-02T00:00:00Z"])
+    what: Text = Field(description="what is changed, on one line", examples=["the key policy names another reader"])
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.start >= self.end:
+            raise ValueError("end must come after start")
+        return self
+
+
 class Execution(Section):
     """Who runs which protocol on which system, as the record will state it."""
 
@@ -259,6 +293,20 @@ class Execution(Section):
     reason: Line | None = Field(None, description="why the run is made", examples=["annual periodic review"])
     page_size: Literal["A4", "Letter"] = Field(
         "A4", description="A4 or Letter, the paper that the record is laid out for", examples=["Letter"]
+    )
+    change_controls: Annotated[tuple[ChangeControl, ...], AfterValidator(distinct)] = Field(
+        (),
+        description="a list of changes, each with id, start, end and what",
+        examples=[
+            [
+                {
+                    "id": "CC-2026-004",
+                    "start": "2026-01-01T00:00:00Z",
+                    "end": "2026-01-02T00:00:00Z",
+                    "what": "the key policy names another reader",
+                }
+            ]
+        ],
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from kit.canonical import Json
 from kit.digests.chain import Chain
@@ -20,6 +20,9 @@ from kit.digests.reconcile import Tally
 from kit.digests.sample import Sample
 from kit.errors import EvidenceError
 from kit.tool import Tool
+
+if TYPE_CHECKING:
+    from kit.review.period import Review
 
 T = TypeVar("T")
 
@@ -280,6 +283,7 @@ class Snapshot:
     or in words why that was not collected; `refusal` the role that was sent to be refused, where one was named.
     `prospect` is what only a remediation asks for, `remediation` what became of its plan. `tool` is what the kit did
     when it was challenged, where that was asked for, and then all there is.
+    `review` is what a periodic review has before it, or in words why that was not collected; None in another protocol.
     """
 
     caller: Answer[Caller]
@@ -292,6 +296,7 @@ class Snapshot:
     tool: Tool | None = None
     prospect: Prospect | None = None
     remediation: Remediation | None = None
+    review: "Review | str | None" = None
 
     @property
     def moment(self) -> datetime | None:

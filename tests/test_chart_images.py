@@ -14,12 +14,13 @@ from fixtures.sample_record import steps
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.testing.compare import compare_images
 from test_oq_charts import CASES
+from test_review_charts import PERIOD
 
 from kit.catalogue import kit_protocol
+from kit.collect.tool import account_faults
 from kit.present import charts, figures
 from kit.present.detection import detection
 from kit.present.run_charts import CHARTS
-from kit.sandbox.faults import list_faults
 from kit.tool import Challenge, Installation, Tool
 
 BASELINE = Path(__file__).parent / "baseline"
@@ -36,16 +37,24 @@ DRAWN: dict[str, Callable[[], Any]] = {
     "chain": CASES["chain-breaks"],
     "key_use": CASES["key-day"],
     "detection": lambda: detection(tool()),
+    "timeline": PERIOD["timeline"],
+    "changes": PERIOD["changes"],
+    "days": PERIOD["days"],
+    "objects": PERIOD["objects"],
 }
 
 
 def tool() -> Tool:
     """Return challenges with every fault: one of them missed, one seen by a test case that should not."""
     cases = tuple(case for name in ("IQ", "OQ") for case in kit_protocol(name).test_cases)
-    changed = {one.name: one.changes for one in list_faults()} | {"not-logging": (), "rotation-off": ("IQ-06", "IQ-07")}
+    faults = account_faults()
+    changed = {one.name: one.changes for one in faults} | {
+        "not-logging": (),
+        "rotation-off": ("IQ-06", "IQ-07"),
+    }
     challenges = tuple(
         Challenge((one.name,), one.changes, {c: "FAIL" if c in changed[one.name] else "PASS" for c in cases}, {})
-        for one in list_faults()
+        for one in faults
     )
     installed = Installation("", "", {}, {}, {}, "", "")
     return Tool(cases, (), Challenge((), (), {}, {}), challenges, "", "", (), (), installed, {})

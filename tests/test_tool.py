@@ -17,11 +17,11 @@ import pytest
 from kit.catalogue import kit_protocol
 from kit.checks.tool import ACCOUNT, BUNDLES, CHALLENGES, INSTALLATION, STRANGER, confusion
 from kit.collect.installation import installation
-from kit.collect.tool import BLINDED, collect_tool_again
+from kit.collect.tool import BLINDED, account_faults, collect_tool_again
 from kit.errors import EvidenceError
 from kit.findings import Finding, Verdict
 from kit.parameters import RunParameters
-from kit.sandbox.faults import combinations, list_faults
+from kit.sandbox.faults import combinations
 from kit.snapshot import Absence, Answer, Reason, Snapshot
 from kit.tool import Attempt, Challenge, Comparison, Installation, KnownFault, Tool
 
@@ -191,25 +191,27 @@ def test_sensitivity_and_specificity_are_told_with_their_counts() -> None:
 
 class TestCombinations:
     def test_the_same_seed_draws_the_same(self) -> None:
-        first, again, other = (list(itertools.islice(combinations(seed), 50)) for seed in (11, 11, 12))
+        first, again, other = (
+            list(itertools.islice(combinations(seed, account_faults()), 50)) for seed in (11, 11, 12)
+        )
         assert first == again != other
         assert len(set(first)) == 50
 
     def test_the_three_are_of_three_areas_and_none_that_stands_alone(self) -> None:
-        for three in itertools.islice(combinations(1), 300):
+        for three in itertools.islice(combinations(1, account_faults()), 300):
             assert len({one.area for one in three}) == 3
             assert not [one.name for one in three if one.alone]
 
     def test_every_fault_has_an_area_that_others_share(self) -> None:
-        areas = [one.area for one in list_faults()]
+        areas = [one.area for one in account_faults()]
         assert set(areas) == {"trails", "keys", "buckets", "answers", "deliveries"}
         assert min(map(areas.count, set(areas))) > 5
 
 
 def test_sixty_faults_and_more_are_known_each_with_its_test_cases() -> None:
     known = {case for name in ("IQ", "OQ") for case in kit_protocol(name).test_cases}
-    assert sum(bool(one.changes) for one in list_faults()) >= 60
-    assert all(set(one.changes) <= known for one in list_faults())
+    assert sum(bool(one.changes) for one in account_faults()) >= 60
+    assert all(set(one.changes) <= known for one in account_faults())
 
 
 def test_a_working_copy_says_that_it_is_none_to_be_held_to() -> None:
@@ -261,7 +263,7 @@ class TestWhole:
         assert {one["test_case"] for one in findings} == set(CASES)
         assert {one["verdict"] for one in findings if one["test_case"] != "TQ-05"} == {"PASS"}
         alone = [one for one in findings if one["test_case"] == "TQ-02"]
-        assert {one["resource"] for one in alone} == {BLINDED.name, *(one.name for one in list_faults())}
+        assert {one["resource"] for one in alone} == {BLINDED.name, *(one.name for one in account_faults())}
         (counted,) = [one for one in findings if one["test_case"] == "TQ-04"]
         for name in ("sensitivity", "specificity"):
             assert counted["actual"][name] == counted["expected"][name]

@@ -13,7 +13,7 @@ class Call:
     `members` are the response members without which the answer is no answer; `root` is the element an XML body must
     have. `action` is the IAM action that allows it, on `resource`: `*`, `trail`, `key`, `bucket`, `role` or `none`
     (no permission needed). `pages` names the member that a paginated operation collects. `protocols` are those
-    that make the call.
+    that make the call. `pause` is how many seconds lie between two requests, where AWS takes no more.
     """
 
     service: str
@@ -23,7 +23,8 @@ class Call:
     members: tuple[str, ...] = ()
     root: str = ""
     pages: str = ""
-    protocols: tuple[str, ...] = ("IQ", "OQ", "RM")
+    protocols: tuple[str, ...] = ("IQ", "OQ", "PQ", "RM")
+    pause: float = 0.0
 
 
 _OQ = ("OQ",)
@@ -120,6 +121,10 @@ SIMULATE_PRINCIPAL_POLICY = Call(
 
 LIST_PUBLIC_KEYS = Call(
     "cloudtrail", "ListPublicKeys", "cloudtrail:ListPublicKeys", "*", ("PublicKeyList",), "", "PublicKeyList", _OQ
+)
+# two a second for each account and Region [CloudTrail API reference: LookupEvents]
+LOOKUP_EVENTS = Call(
+    "cloudtrail", "LookupEvents", "cloudtrail:LookupEvents", "*", ("Events",), "", "Events", ("PQ",), pause=0.5
 )
 LIST_OBJECT_VERSIONS = Call("s3", "ListObjectVersions", "s3:ListBucketVersions", "bucket", protocols=_OQ)
 # made by the role that must be refused, which brings its own permissions

@@ -10,13 +10,15 @@ from time import sleep
 
 from kit.collect.account import Progress
 from kit.collect.changes import Pause, await_delivery, carry_out
-from kit.collect.iq import Scope, collect_iq
+from kit.collect.iq import collect_iq
 from kit.collect.live_objects import LiveObjects
 from kit.collect.objects import Objects, ReplayedObjects
 from kit.collect.oq import OperationalScope, collect_oq
 from kit.collect.prospect import Wanted, collect_for_plan
-from kit.collect.readers import ATTEMPTS, Readers, Storage
+from kit.collect.readers import Storage
 from kit.collect.refusal import DENIED
+from kit.collect.review import ReviewScope, Source, collect_review
+from kit.collect.scope import readers_for, scope_of
 from kit.evidence import EvidenceStore
 from kit.parameters import RunParameters
 from kit.recording import Recorder, Replayer
@@ -24,7 +26,7 @@ from kit.remediation.approval import hold_approved
 from kit.remediation.plan import plan
 from kit.snapshot import Remediation, Snapshot
 
-OPERATIONAL, REMEDIAL = "OQ", "RM"
+OPERATIONAL, REVIEW, REMEDIAL = "OQ", "PQ", "RM"
 
 
 def gather(
@@ -34,8 +36,11 @@ def gather(
     credentials: Mapping[str, str],
     executor: Executor,
     progress: Progress,
+    source: Source | None = None,
 ) -> Snapshot:
     """Return the snapshot that a protocol judges, read from AWS; every answer is written to the store.
+
+    `source` is what earlier runs left, for the protocol that reviews it.
 
     Raises:
         CredentialsError: no AWS credentials can be found.
@@ -49,6 +54,7 @@ def gather(
         credentials,
         executor,
         progress,
+        source,
     )
 
 
@@ -133,6 +139,7 @@ def _gather(
     credentials: Mapping[str, str],
     executor: Executor,
     progress: Progress,
+    source: Source | None = None,
 ) -> Snapshot:
     expected = parameters.expected
     operational = protocol_id == OPERATIONAL
@@ -142,6 +149,9 @@ def _gather(
     if protocol_id == REMEDIAL:
         wanted = Wanted(expected.kms_key_arn, expected.key_alias, expected.log_bucket)
         return collect_for_plan(readers, scope, wanted, executor, progress)
+    if protocol_id == REVIEW:
+        reviewed = ReviewScope(parameters.window, expected.review.archived_restored, source)
+        return collect_review(recorder, readers, collect_iq(readers, scope, executor, progress), reviewed, progress)
     if not operational:
         return collect_iq(readers, scope, executor, progress)
     window = OperationalScope(
@@ -152,36 +162,3 @@ def _gather(
         expected.denied_role_arn,
     )
     return collect_oq(readers, open_objects, scope, window, executor, progress)
-
-
-def readers_for(
-    parameters: RunParameters,
-    recorder: Recorder | Replayer,
-    credentials: Mapping[str, str] | None = None,
-    further: Mapping[str, str] | None = None,
-    attempts: int = ATTEMPTS,
-) -> Readers:
-    """Return what reads a run's account, through a recorder or a replayer; `further` names roles besides its own."""
-    target = parameters.account
-    return Readers(
-        recorder,
-        endpoint_url=target.endpoint_url,
-        profile=target.profile,
-        role_arn=target.role_arn,
-        role_arns=target.role_arns | dict(further or {}),
-        credentials=credentials,
-        attempts=attempts,
-    )
-
-
-def scope_of(parameters: RunParameters) -> Scope:
-    """Return what a run asks of the settings."""
-    target, expected = parameters.account, parameters.expected
-    return Scope(
-        target.account_id,
-        None if target.regions == "all" else tuple(target.regions),
-        expected.trail_arn,
-        expected.kms_key_arn,
-        target.log_bucket_account,
-        expected.reader_role_arns or (),
-    )

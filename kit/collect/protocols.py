@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kit.collect.account import Progress
 from kit.collect.gather import gather, gather_again
+from kit.collect.review import Source
 from kit.evidence import EvidenceStore
 from kit.parameters import RunParameters
 from kit.snapshot import Snapshot
@@ -20,8 +21,11 @@ def collect(
     credentials: Mapping[str, str],
     executor: Executor,
     progress: Progress,
+    source: Source | None = None,
 ) -> Snapshot:
     """Return the snapshot that a protocol judges; everything it rests on is written to the store.
+
+    `source` is what earlier runs left, for the protocol that reviews it.
 
     Raises:
         CredentialsError: no AWS credentials can be found.
@@ -29,7 +33,7 @@ def collect(
         SandboxError: the kit is to be challenged, and the embedded account can't be started.
     """
     if protocol_id != TOOL:
-        return gather(protocol_id, parameters, store, credentials, executor, progress)
+        return gather(protocol_id, parameters, store, credentials, executor, progress, source)
     # imported here: only this needs the sandbox, and what makes and signs records
     from kit.collect.tool import collect_tool  # noqa: PLC0415
 

@@ -3,10 +3,12 @@
 import ipaddress
 import os
 import re
+import shutil
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -22,7 +24,7 @@ from kit.canonical import Json
 from kit.collect.calls import ASSUME_ROLE, Call
 from kit.collect.responses import NO_ANSWER, absence_of, follow
 from kit.collect.signing import Bucket
-from kit.errors import KitError
+from kit.errors import ArchiveError, KitError
 from kit.evidence import Entry
 from kit.recording import Recorder, Replayer
 from kit.snapshot import Answer
@@ -94,6 +96,8 @@ class Readers:
         self._roles = {"": role_arn, **(role_arns or {})}
         self._credentials = dict(credentials or {}) if recorder.live else _REPLAYED
         self._attempts = attempts if recorder.live else 1
+        # a custom endpoint has no quota of AWS's, and a replay asks nobody
+        self._paced = recorder.live and endpoint_url is None
         self._lock = threading.RLock()
         self._sessions: dict[str, Answer[boto3.Session]] = {}
         self._clients: dict[tuple[boto3.Session, str, str], Any] = {}
@@ -190,6 +194,30 @@ class Readers:
             not _is_loopback(self._endpoint_url),
         )
 
+    def download(self, bucket: str, region: str, key: str, version: str, path: Path) -> None:
+        """Write a version of an object to a file; what is kept of it as evidence is for the caller to say.
+
+        IAM: s3:GetObjectVersion, kms:Decrypt.
+
+        Raises:
+            CredentialsError: no credentials can be found.
+            ArchiveError: S3 does not give it; names the code.
+        """
+        session = self._session("", region)
+        try:
+            client = self._new_client(session.value or self._new_session({}), "", "s3", region, recorded=False)
+            body = client.get_object(Bucket=bucket, Key=key, VersionId=version)["Body"]
+            with path.open("wb") as file:
+                shutil.copyfileobj(body, file)
+        except _NO_CREDENTIALS as error:
+            raise _no_credentials(error) from error
+        except (ClientError, BotoCoreError, OSError) as error:
+            told = isinstance(error, ClientError) and error.response.get("Error", {}).get("Code")
+            raise ArchiveError(
+                f"s3://{bucket}/{key} did not come back: {told or type(error).__name__}",
+                "see that the role may read the archive, and that nothing was deleted there",
+            ) from error
+
     def _ask(
         self,
         session: boto3.Session,
@@ -202,7 +230,8 @@ class Readers:
         name = _name(call, region)
         with self._recorder.watch() as attempts:
             try:
-                response = follow(self._client(session, reader, call.service, region), call, parameters, attempts)
+                client = self._client(session, reader, call.service, region)
+                response = follow(client, call, parameters, attempts, paced=self._paced)
                 return Answer(name, attempts.ids, value=read(response, attempts.entries[-1]))
             except _NO_CREDENTIALS as error:
                 raise _no_credentials(error) from error
@@ -220,7 +249,9 @@ class Readers:
                 self._clients[key] = self._new_client(session, reader, service, region)
             return self._clients[key]
 
-    def _new_client(self, session: boto3.Session, reader: str, service: str, region: str) -> Any:
+    def _new_client(
+        self, session: boto3.Session, reader: str, service: str, region: str, *, recorded: bool = True
+    ) -> Any:
         config = Config(
             connect_timeout=CONNECT_TIMEOUT_S,
             read_timeout=READ_TIMEOUT_S,
@@ -234,7 +265,8 @@ class Readers:
         )
         endpoint = self._endpoint_url
         client = session.client(service, region_name=region, endpoint_url=endpoint, config=config)  # type: ignore[call-overload]
-        self._recorder.attach(client.meta.events, reader)
+        if recorded:
+            self._recorder.attach(client.meta.events, reader)
         if endpoint:
             client.meta.events.register("before-sign.s3-control", _without_account)
         return client

@@ -1,6 +1,7 @@
 """What a response holds, or why it holds nothing: pages joined, form held, failures classified."""
 
 import re
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,8 +46,10 @@ NO_ANSWER = (ClientError, BotoCoreError, ResponseParserError, Unanswered, Unread
 """What keeps a value away, and makes an absence; whatever else is raised is no matter of the answer."""
 
 
-def follow(client: Any, call: Call, parameters: Mapping[str, Json], attempts: Attempts) -> Mapping[str, Json]:
-    """Return the parsed response of a call, all pages of it joined."""
+def follow(
+    client: Any, call: Call, parameters: Mapping[str, Json], attempts: Attempts, *, paced: bool = False
+) -> Mapping[str, Json]:
+    """Return the parsed response of a call, all pages of it joined; `paced` keeps the pause that the call needs."""
     if not call.pages:
         response = getattr(client, xform_name(call.operation))(**parameters)
         _require(call, response, attempts)
@@ -56,6 +59,8 @@ def follow(client: Any, call: Call, parameters: Mapping[str, Json], attempts: At
     for page in client.get_paginator(xform_name(call.operation)).paginate(**parameters):
         _require(call, page, attempts)
         collected.extend(page[call.pages])
+        if paced and call.pause:
+            time.sleep(call.pause)
     if page.get("Truncated") or page.get("IsTruncated"):
         raise Unreadable("the answer says that there is more, and not where")
     return {call.pages: collected}

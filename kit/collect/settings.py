@@ -6,8 +6,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from kit.canonical import canonical
-from kit.collect.gather import readers_for, scope_of
 from kit.collect.iq import collect_iq
+from kit.collect.scope import readers_for, scope_of
 from kit.parameters import RunParameters
 from kit.recording import Replayer
 from kit.snapshot import Snapshot

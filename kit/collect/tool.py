@@ -37,6 +37,7 @@ from kit.evidence import EvidenceStore, is_ledger, read_index, timestamp, utc_no
 from kit.findings import Finding, Verdict, roll_up
 from kit.parameters import RunParameters
 from kit.record.tampering import attempts
+from kit.sandbox.fault import PERIODS, Fault
 from kit.sandbox.faults import combinations, list_faults
 from kit.sandbox.server import CREDENTIALS, Sandbox
 from kit.snapshot import Absence, Answer, Reason, Snapshot
@@ -138,6 +139,16 @@ def _ids(folder: Path) -> dict[str, tuple[str, ...]]:
     return {**found, ACCOUNT: tuple(one.id for one in entries if one.id not in kept)}
 
 
+def account_faults() -> list[Fault]:
+    """Return the faults of an account, each with those test cases of `JUDGED` that it changes."""
+    judged = {case.id for case in _cases()}
+    return [
+        replace(one, changes=tuple(case for case in one.changes if case in judged))
+        for one in list_faults()
+        if one.area != PERIODS
+    ]
+
+
 def _cases() -> Iterator[TestCase]:
     for name in JUDGED:
         yield from kit_protocol(name).test_cases.values()
@@ -145,7 +156,7 @@ def _cases() -> Iterator[TestCase]:
 
 def _known(told: RunParameters) -> Json:
     """Return the first line: the catalogue of faults and test cases, and the parameters of the account."""
-    of_account = (KnownFault(one.name, one.description, one.changes, one.alone) for one in list_faults())
+    of_account = (KnownFault(one.name, one.description, one.changes, one.alone) for one in account_faults())
     faults = [asdict(one) for one in (BLINDED, *of_account)]
     return {"faults": faults, "test_cases": [case.id for case in _cases()], "parameters": told.to_json()}
 
@@ -193,13 +204,13 @@ class _Bench:
 
     def challenges(self, parameters: RunParameters) -> Iterator[Json]:
         """Yield the line of every fault alone, and then of combinations until as many as are wanted were judged."""
-        faults, wanted = list_faults(), parameters.expected.fault_combinations
+        faults, wanted = account_faults(), parameters.expected.fault_combinations
         for number, one in enumerate(faults, start=1):
             yield self._challenge((one.name,), one.changes)
             self._progress("Faults", number, len(faults))
         judged = 0
         # a combination that can't be put together is kept, and another is drawn for it
-        for three in itertools.islice(combinations(parameters.expected.fault_seed), wanted * 2):
+        for three in itertools.islice(combinations(parameters.expected.fault_seed, faults), wanted * 2):
             order = [case.id for case in _cases()]
             union = sorted({case for one in three for case in one.changes}, key=order.index)
             line = self._challenge([one.name for one in three], union)
@@ -241,7 +252,7 @@ class _Bench:
         yield {"stranger": version, "no_stranger": why}
         if not command or not version:
             return
-        names = ["", *(one.name for one in list_faults() if one.area == "deliveries" and _of_objects(one.changes))]
+        names = ["", *(one.name for one in account_faults() if one.area == "deliveries" and _of_objects(one.changes))]
         for number, name in enumerate(names, start=1):
             self._spoil([name] if name else [])
             status, said = self._validate(command)

@@ -8,7 +8,7 @@ from typing import Any
 from kit.checks.deliveries import UNREAD, encryption_kind
 from kit.digests.chain import Coverage
 from kit.parameters import RunParameters
-from kit.present import oq_charts
+from kit.present import oq_charts, period_charts
 from kit.present.charts import controls_by_trail, verdicts_by_requirement
 from kit.present.detection import detection
 from kit.present.displays import Display
@@ -128,5 +128,9 @@ CHARTS: Mapping[str, Callable[[Steps, Snapshot, RunParameters], Display]] = {
     "lag": lambda _, snapshot, __: lag(snapshot),
     "key_use": lambda _, snapshot, __: key_use(snapshot),
     "detection": lambda _, snapshot, __: detection(snapshot.tool),
+    "timeline": lambda _, snapshot, __: period_charts.timeline(snapshot),
+    "changes": lambda _, snapshot, parameters: period_charts.changes(snapshot, parameters),
+    "days": lambda _, snapshot, parameters: period_charts.coverage(snapshot, parameters),
+    "objects": lambda _, snapshot, parameters: period_charts.objects(snapshot, parameters),
 }
 """Every chart by its name."""

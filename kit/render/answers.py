@@ -144,7 +144,7 @@ def _line(entry: EvidenceEntry, cited: Mapping[str, Citation], linked: Container
     digest = _one_line(entry.sha256[:100])
     start = f"{_one_line(entry.id[:40]):6} {_one_line(_received(entry)[1])} {digest[:_DIGITS] or 'no body':{_DIGITS}}"
     call = f"ledger of {entry.ledger}"[:80] if entry.ledger else f"{entry.service[:60]}:{entry.operation[:100]}"
-    if not entry.ledger and entry.status != HTTPStatus.OK:
+    if not entry.ledger and not entry.own and entry.status != HTTPStatus.OK:
         call += " no status" if entry.status is None else f" status {entry.status}"
     call += f" no answer: {entry.failure[:200]}" if entry.failure else ""
     call += f" masked: {', '.join(entry.masked)[:200]}" if entry.masked else ""

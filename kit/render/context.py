@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from kit.canonical import Json
 from kit.errors import RenderError
-from kit.evidence import INDEX, ledger_of, read_body, read_index
+from kit.evidence import INDEX, OWN, ledger_of, read_body, read_index
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,11 @@ class EvidenceEntry:
     parameters: Json = None
     masked: tuple[str, ...] = ()
     folder: Path | None = None
+
+    @property
+    def own(self) -> bool:
+        """Whether it is what the kit itself read, and no answer of AWS."""
+        return self.service == OWN
 
     @property
     def ledger(self) -> str:
@@ -121,6 +126,9 @@ def evidence_entries(folder: Path) -> tuple[EvidenceEntry, ...]:
     )  # fmt: skip
 
 
+_WHAT = {False: "body of the response, as received", True: "what the kit read, as it was kept"}
+
+
 def attach_evidence(folder: Path, entries: Sequence[EvidenceEntry]) -> list[Attachment]:
     """Return the files of an evidence folder as attachments: the index first, then the bodies of its entries."""
     mimes = {
@@ -132,7 +140,7 @@ def attach_evidence(folder: Path, entries: Sequence[EvidenceEntry]) -> list[Atta
     for entry in entries:
         if entry.path:
             mime = mimes.get(PurePosixPath(entry.path).suffix, "application/octet-stream")
-            what = "a line for each answer" if entry.ledger else "body of the response, as received"
+            what = "a line for each answer" if entry.ledger else _WHAT[entry.own]
             said = f"{entry.id}, {entry.service}:{entry.operation}: {what}"
             found.append(Attachment(f"evidence/{entry.path}", folder / entry.path, said, mime))
     return found

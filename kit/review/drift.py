@@ -17,14 +17,18 @@ ADDED, GONE, CHANGED = "added", "gone", "changed"
 
 @dataclass(frozen=True)
 class State:
-    """The settings as one record's evidence has them: values by path, and why what lies under a path is not known."""
+    """The settings as one record's evidence has them: values by path, and why what lies under a path is not known.
+
+    `asked` are the Regions that were asked for their trails; what the others have was not looked for.
+    """
 
     values: Mapping[str, Json]
     unknown: Mapping[str, str] = field(default_factory=dict)
+    asked: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Json]:
         """Return it as JSON."""
-        return {"values": dict(self.values), "unknown": dict(self.unknown)}
+        return {"values": dict(self.values), "unknown": dict(self.unknown), "asked": list(self.asked)}
 
     @classmethod
     def from_json(cls, told: Json) -> Self:
@@ -33,9 +37,10 @@ class State:
         Raises:
             EvidenceError: it did not write that.
         """
-        if not isinstance(told, dict) or not all(isinstance(told.get(each), dict) for each in ("values", "unknown")):
+        kinds = {"values": dict, "unknown": dict, "asked": list}
+        if not isinstance(told, dict) or not all(isinstance(told.get(name), kind) for name, kind in kinds.items()):
             raise EvidenceError("a recorded state is not as the kit writes it", "restore the record from its archive")
-        return cls(told["values"], told["unknown"])
+        return cls(told["values"], told["unknown"], tuple(told["asked"]))
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Drift:
-    """What is otherwise in the later of two states, by path; and, by path, what can't be told, with the reason."""
+    """What is otherwise in the later of two states, by path; and why it can't be told of what lies under a path."""
 
     changes: tuple[Change, ...]
     unknown: Mapping[str, str]
@@ -68,26 +73,27 @@ class Drift:
 
 def drift(before: State, after: State) -> Drift:
     """Return how two states differ; what either of them does not know is not held against the other."""
-    changes, unknown = [], {}
+    changes = []
     for path in sorted({*before.values, *after.values}):
         was, is_now = before.values.get(path), after.values.get(path)
         if path in before.values and path in after.values and canonical(was) == canonical(is_now):
             continue
-        if why := _unknown(before, path) or _unknown(after, path):
-            unknown[path] = why
+        if _is_open(before, path) or _is_open(after, path):
             continue
         kind = ADDED if path not in before.values else GONE if path not in after.values else CHANGED
         changes.append(Change(path, kind, was, is_now))
-    return Drift(tuple(changes), unknown)
+    return Drift(tuple(changes), {**before.unknown, **after.unknown})
 
 
-def _unknown(one: State, path: str) -> str:
-    """Return why a state does not know what lies at a path; empty where it knows it, or knows that nothing is there."""
+def _is_open(one: State, path: str) -> bool:
+    """Return whether a state does not know what lies at a path: it was not told, or was not to ask."""
     if path in one.values:
-        return ""
+        return False
     root, parts = path.partition("#")[0], path.split("/")
     places = ["/".join(parts[:number]) for number in range(len(parts), 0, -1)]
+    region = parts[1] if path.startswith(f"{ACCOUNT}#trails/") else ""
     if root != ACCOUNT and not any(known.startswith(f"{root}#") for known in one.values):
         # no trail of that name was found: that it is not there is known only where its Region was asked
-        places += [f"{ACCOUNT}#trails/{root.split(':')[3]}", f"{ACCOUNT}#trails"]
-    return next((one.unknown[place] for place in places if place in one.unknown), "")
+        region = root.split(":")[3]
+        places += [f"{ACCOUNT}#trails/{region}", f"{ACCOUNT}#trails"]
+    return bool(region and region not in one.asked) or any(place in one.unknown for place in places)

@@ -37,18 +37,14 @@ def state(snapshot: Snapshot) -> State:
     writer = _Writer()
     enabled = snapshot.enabled_regions
     writer.tell(ACCOUNT, "Regions", enabled, lambda regions: {"enabled": regions})
-    if enabled.value is None:
-        writer.unknown[f"{ACCOUNT}#trails"] = enabled.why
-    for region in sorted({*(enabled.value or ()), *snapshot.regions}):
-        answer = snapshot.regions.get(region)
-        if answer is None or answer.value is None:
-            why = answer.why if answer else f"{region} was not asked for its trails."
-            writer.unknown[f"{ACCOUNT}#trails/{region}"] = why
+    for region, answer in sorted(snapshot.regions.items()):
+        if answer.value is None:
+            writer.unknown[f"{ACCOUNT}#trails/{region}"] = answer.why
     for trail in snapshot.trails:
         writer.put(ACCOUNT, f"trails/{trail.home_region}/{trail.arn}", _summary(trail))
         if trail.judged:
             _write_trail(writer, trail)
-    return State(writer.values, writer.unknown)
+    return State(writer.values, writer.unknown, tuple(sorted(snapshot.regions)))
 
 
 def _summary(trail: Trail) -> Json:

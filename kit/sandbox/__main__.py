@@ -26,6 +26,7 @@ from kit.sandbox import additions, changing
 from kit.sandbox.account import REGION, Account, seed
 from kit.sandbox.calls import Rules
 from kit.sandbox.delivery import Delivery, read_plan
+from kit.sandbox.event_history import forget_events
 from kit.sandbox.faults import apply
 from kit.sandbox.objects import Store
 from kit.sandbox.wire import Endpoint, bind
@@ -72,6 +73,7 @@ def prepare(endpoint: Endpoint, client: Any, names: Sequence[str], told: Mapping
         account.delivery = Delivery(plan, Store(), account.key_arn)
         account.delivery.put()
         additions.show(account.delivery)
+    forget_events()
     apply(names, account)
     if account.delivery is not None:
         account.delivery.restore()

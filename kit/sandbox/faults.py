@@ -16,6 +16,7 @@ from kit.sandbox import spoilt_buckets  # noqa: F401
 from kit.sandbox import spoilt_answers  # noqa: F401
 from kit.sandbox import spoilt_deliveries  # noqa: F401
 from kit.sandbox import spoilt_reads  # noqa: F401
+from kit.sandbox import spoilt_periods  # noqa: F401
 # isort: on
 
 
@@ -37,15 +38,15 @@ def find_fault(name: str) -> Fault:
     raise SandboxError(f"there is no fault named {name!r}", remedy)
 
 
-def combinations(seed: int) -> Iterator[tuple[Fault, ...]]:
-    """Yield combinations of three faults without end, the same for the same seed, none twice.
+def combinations(seed: int, faults: Sequence[Fault]) -> Iterator[tuple[Fault, ...]]:
+    """Yield combinations of three of the faults without end, the same for the same seed, none twice.
 
     The three are of three areas, and none is one that stands alone: so each spoils what the others leave, and together
     they change what each of them changes, no less and no more. They come in the order of the catalogue.
     """
     drawn = random.Random(seed)  # noqa: S311 - a draw that can be repeated, and no secret
     areas: dict[str, list[Fault]] = {}
-    for found in list_faults():
+    for found in faults:
         if not found.alone:
             areas.setdefault(found.area, []).append(found)
     order = {name: number for number, name in enumerate(FAULTS)}

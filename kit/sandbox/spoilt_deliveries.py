@@ -365,13 +365,13 @@ def _altered(log: "Log") -> bytes:
 # --- Trails and buckets
 
 
-@fault("second-trail-shares-bucket", changes=())
+@fault("second-trail-shares-bucket", changes=("PQ-04",))
 def second_trail_shares_bucket(account: Account) -> None:
     """A second compliant trail delivers logs and digests of its own into the same bucket: nothing is wrong."""
     _second_trail(account, validated=True)
 
 
-@fault("second-trail-shares-bucket-unvalidated", changes=("IQ-11", "OQ-07"))
+@fault("second-trail-shares-bucket-unvalidated", changes=("IQ-11", "OQ-07", "PQ-04"))
 def second_trail_shares_bucket_unvalidated(account: Account) -> None:
     """A second trail delivers into the same bucket and makes no digests: its logs can't be told from planted ones."""
     _second_trail(account, validated=False)

@@ -44,7 +44,7 @@ def digest_delivery_stale(account: Account) -> None:
     _tell(account, lambda status: _age(status, "LatestDigestDeliveryTime"))
 
 
-@fault("cloudwatch-delivery-error", changes=("OQ-01",))
+@fault("cloudwatch-delivery-error", changes=("OQ-01", "PQ-04"))
 def cloudwatch_delivery_error(account: Account) -> None:
     """The trail delivers to CloudWatch Logs as well, and the status says that this was refused."""
     group = f"arn:aws:logs:{REGION}:{ACCOUNT_ID}:log-group:gxp-cloudtrail:*"

@@ -17,7 +17,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.serving import BaseWSGIServer, DechunkedInput, WSGIRequestHandler, make_server
 from werkzeug.test import run_wsgi_app
 
-from kit.sandbox import additions, asymmetric, changing, locking  # noqa: F401  they add to the additions, as their objects do
+from kit.sandbox import additions, asymmetric, changing, event_history, locking  # noqa: F401  they add to the additions
 from kit.sandbox.calls import CALLER, Answer, Call, Rules, error, identify, s3_id, trace_headers
 
 SERVER = "trailkit-sandbox"
@@ -49,7 +49,7 @@ class Endpoint:
         call = replace(call, caller=self.rules.sessions.get(call.access_key, CALLER))
         try:
             rule = self.rules.find(call)
-            answer = rule(call) if rule else self.rules.rewritten(call, self._truthful(call, environ, body))
+            answer = rule(call) if rule else self.rules.rewritten(call, self._noted(call, environ, body))
         except Exception:  # noqa: BLE001  whatever moto trips over, AWS would answer
             traceback.print_exc(file=sys.stderr)
             answer = error(call, 500, "InternalFailure", "The request processing has failed.")
@@ -58,6 +58,11 @@ class Endpoint:
             answer.headers |= trace_headers(call)
             answer.headers["Server"] = SERVER
             answer.headers["Date"] = formatdate(time.time() + self.rules.clock_skew, usegmt=True)
+        return answer
+
+    def _noted(self, call: Call, environ: dict[str, Any], body: bytes) -> Answer:
+        answer = self._truthful(call, environ, body)
+        event_history.note(call, answer)
         return answer
 
     def _truthful(self, call: Call, environ: dict[str, Any], body: bytes) -> Answer:

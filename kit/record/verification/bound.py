@@ -166,6 +166,23 @@ def hold_receipts(path: Path, entries: Sequence[RegisterEntry], receipts: Iterab
             raise RejectionError(f"{path.name} does not hold the receipt {one.name}", RESTORE)
 
 
+def hold_added(given: Given, history: History, path: Path) -> None:
+    """Hold pages, signed PDF and addenda of a record to the hashes that a register has of them.
+
+    Raises:
+        RejectionError: one is missing, or is another.
+    """
+    _hold_addenda(given, history, path, unregistered=False)
+    closed = [entry for event in ("finished", "re-rendered") for entry in _entries_of(history, event)]
+    _hold_pages(given, closed, path, unregistered=False)
+    signed = _entries_of(history, "signed")
+    if bool(signed) != bool(given.signed):
+        what = "a signature, and it is not here" if signed else "no signature, and one is here"
+        raise RejectionError(f"{SIGNED}: {path.name} holds {what}", RESTORE)
+    if given.signed:
+        _hold_prefixes(given.signed, signed, path, whole=True)
+
+
 def _entries_of(history: History, event: str) -> list[RegisterEntry]:
     return [entry for entry in history.entries if entry.event == event]
 

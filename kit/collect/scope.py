@@ -1,0 +1,41 @@
+"""What a run asks of the settings, and who reads them for it, as its parameters say."""
+
+from collections.abc import Mapping
+
+from kit.collect.iq import Scope
+from kit.collect.readers import ATTEMPTS, Readers
+from kit.parameters import RunParameters
+from kit.recording import Recorder, Replayer
+
+
+def readers_for(
+    parameters: RunParameters,
+    recorder: Recorder | Replayer,
+    credentials: Mapping[str, str] | None = None,
+    further: Mapping[str, str] | None = None,
+    attempts: int = ATTEMPTS,
+) -> Readers:
+    """Return what reads a run's account, through a recorder or a replayer; `further` names roles besides its own."""
+    target = parameters.account
+    return Readers(
+        recorder,
+        endpoint_url=target.endpoint_url,
+        profile=target.profile,
+        role_arn=target.role_arn,
+        role_arns=target.role_arns | dict(further or {}),
+        credentials=credentials,
+        attempts=attempts,
+    )
+
+
+def scope_of(parameters: RunParameters) -> Scope:
+    """Return what a run asks of the settings."""
+    target, expected = parameters.account, parameters.expected
+    return Scope(
+        target.account_id,
+        None if target.regions == "all" else tuple(target.regions),
+        expected.trail_arn,
+        expected.kms_key_arn,
+        target.log_bucket_account,
+        expected.reader_role_arns or (),
+    )

@@ -1,0 +1,174 @@
+"""A periodic review of an outputs folder, from the records of real runs to a record of its own that replays alone."""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from fixtures.runs import NOTEBOOK, PEOPLE, execute_here, sealed
+
+from kit.canonical import canonical
+from kit.errors import RecordError, RejectionError
+from kit.record.manifest import FINDINGS, MANIFEST, SUMS, read_manifest, sums_text
+from kit.record.register import REGISTER
+from kit.record.seal import Sealed
+from kit.record.verification.replay import replay
+from kit.sandbox.server import Sandbox
+
+NOTEBOOKS = {
+    "IQ": NOTEBOOK,
+    "OQ": NOTEBOOK.with_name("oq_log_integrity.ipynb"),
+    "PQ": NOTEBOOK.with_name("pq_periodic_review.ipynb"),
+}
+# so long that a whole day of it is over, and its digests due, whatever the time
+DELIVERY = {"hours": 52, "regions": ["eu-west-1"], "digest_regions": ["eu-west-1", "us-east-1"]}
+SOUND = {f"PQ-0{number}": "PASS" for number in range(1, 7)} | {"PQ-07": "NOT_APPLICABLE"}
+
+
+def told(sandbox: Sandbox, **execution: Any) -> dict[str, Any]:
+    made = sandbox.parameters
+    review = {"review": {"iq_every_days": 92, "oq_every_days": 7}}
+    return made | {"expected": made["expected"] | review, "execution": PEOPLE | execution, "window": {"hours": 50}}
+
+
+def qualify(protocol: str, outputs: Path, parameters: Mapping[str, Any]) -> Sealed:
+    execute_here(outputs, parameters, notebook=NOTEBOOKS[protocol])
+    return sealed(outputs)
+
+
+def verdicts(record: Sealed) -> dict[str, str]:
+    return {step["test_case"]: step["verdict"] for step in record.executed.steps}
+
+
+def finding(record: Sealed, test_case: str, verdict: str = "FAIL") -> dict[str, Any]:
+    found = [one for step in record.executed.steps for one in step["findings"] if one["test_case"] == test_case]
+    return next(one for one in found if one["verdict"] == verdict)
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    with Sandbox(delivery=DELIVERY) as started, patch.dict(os.environ, started.environment):
+        yield started
+
+
+@pytest.fixture(scope="module")
+def lived(sandbox, tmp_path_factory) -> Path:
+    """An outputs folder with a record of each qualification."""
+    outputs = tmp_path_factory.mktemp("lived") / "outputs"
+    outputs.mkdir()
+    for protocol in ("IQ", "OQ"):
+        assert qualify(protocol, outputs, told(sandbox)).verdict.value == "PASS"
+    return outputs
+
+
+@pytest.fixture
+def outputs(lived, tmp_path) -> Path:
+    return Path(shutil.copytree(lived, tmp_path / "outputs"))
+
+
+@pytest.fixture
+def compliant(sandbox) -> Sandbox:
+    sandbox.reset((), DELIVERY)
+    return sandbox
+
+
+def of(outputs: Path, protocol: str) -> Path:
+    return next(path for path in outputs.iterdir() if path.name.startswith(f"{protocol}-"))
+
+
+def test_a_compliant_period_passes_and_its_record_replays_without_the_outputs_folder(compliant, outputs, tmp_path):
+    record = qualify("PQ", outputs, told(compliant))
+    assert verdicts(record) == SOUND
+    alone = Path(shutil.move(record.folder, tmp_path / record.folder.name))
+    shutil.rmtree(outputs)
+    assert replay(alone, read_manifest(alone)).findings == len(json.loads((alone / FINDINGS).read_bytes())["findings"])
+
+
+def test_a_second_review_takes_the_first_for_one_of_the_runs(compliant, outputs):
+    qualify("PQ", outputs, told(compliant))
+    record = qualify("PQ", outputs, told(compliant))
+    assert verdicts(record) == SOUND
+    assert finding(record, "PQ-02", "PASS")["actual"]["records"].startswith("3 records")
+
+
+def test_a_trail_that_was_stopped_is_found_with_the_event_that_did_it(sandbox, outputs):
+    sandbox.reset(["not-logging"], DELIVERY)
+    record = qualify("PQ", outputs, told(sandbox))
+    assert verdicts(record) == SOUND | {"PQ-04": "FAIL"}
+    failed = finding(record, "PQ-04")
+    assert "StopLogging by" in failed["message"]
+    assert "from 203.0.113.9" in failed["message"]
+    changed = {one["value"].partition("#")[2]: one["after"] for one in failed["observations"]["values that it changed"]}
+    assert changed["logging/IsLogging"] is False
+    assert replay(record.folder, read_manifest(record.folder))
+
+
+def test_a_change_under_change_control_is_none_to_find(sandbox, outputs):
+    sandbox.reset(["not-logging"], DELIVERY)
+    control = {"id": "CC-7", "start": "2020-01-01T00:00:00Z", "end": "2200-01-01T00:00:00Z", "what": "maintenance"}
+    record = qualify("PQ", outputs, told(sandbox, change_controls=[control]))
+    assert verdicts(record) == SOUND
+    assert any("under CC-7" in one["message"] for step in record.executed.steps for one in step["findings"])
+
+
+def test_events_that_can_not_be_looked_up_leave_it_open(sandbox, outputs):
+    sandbox.reset(["deny-lookup-events"], DELIVERY)
+    assert verdicts(qualify("PQ", outputs, told(sandbox))) == SOUND | {"PQ-04": "INCONCLUSIVE"}
+
+
+def test_every_page_of_events_is_read(sandbox, outputs):
+    sandbox.reset(["key-policy-put-often"], DELIVERY)
+    record = qualify("PQ", outputs, told(sandbox))
+    failed = [one for step in record.executed.steps for one in step["findings"] if one["verdict"] == "FAIL"]
+    assert len([one for one in failed if "PutKeyPolicy" in one["message"]]) == 5
+
+
+def tampered(outputs: Path) -> None:
+    path = of(outputs, "OQ") / FINDINGS
+    path.write_bytes(path.read_bytes().replace(b"PASS", b"FAIL", 1))
+
+
+def redone(outputs: Path) -> None:
+    """Edit a record, and redo every hash of it."""
+    folder = of(outputs, "IQ")
+    manifest = json.loads((folder / MANIFEST).read_bytes())
+    (folder / MANIFEST).write_bytes(canonical(manifest | {"finished": "2026-01-01T00:00:00.000Z"}))
+    (folder / SUMS).write_text(sums_text(folder), encoding="utf-8")
+
+
+def planted(outputs: Path) -> None:
+    shutil.copytree(of(outputs, "IQ"), outputs / "IQ-20260101T000000Z-abcdef")
+
+
+UNBELIEVED = {"PQ-02": "FAIL", "PQ-03": "INCONCLUSIVE", "PQ-04": "INCONCLUSIVE"}
+SPOILT = {
+    "a record missing": (lambda outputs: shutil.rmtree(of(outputs, "IQ")), UNBELIEVED),
+    "a record redone": (redone, UNBELIEVED),
+    "a record tampered with": (tampered, UNBELIEVED | {"PQ-05": "FAIL", "PQ-06": "INCONCLUSIVE"}),
+    "a record that nobody registered": (planted, {"PQ-02": "FAIL"}),
+}
+
+
+@pytest.mark.parametrize(("spoil", "changes"), SPOILT.values(), ids=SPOILT)
+def test_what_was_done_to_the_records_is_found(spoil, changes, compliant, outputs):
+    spoil(outputs)
+    assert verdicts(qualify("PQ", outputs, told(compliant))) == SOUND | changes
+
+
+def test_a_review_whose_evidence_was_edited_does_not_replay(compliant, outputs):
+    record = qualify("PQ", outputs, told(compliant))
+    (kept,) = (record.folder / "evidence").glob("*-ReadRegister.json")
+    kept.write_bytes(kept.read_bytes().replace(b"PASS", b"FAIL", 1))
+    with pytest.raises(RejectionError):
+        replay(record.folder, read_manifest(record.folder))
+
+
+def test_a_register_that_was_cut_is_refused_before_anything_is_reviewed(compliant, outputs):
+    lines = (outputs / REGISTER).read_bytes().splitlines(keepends=True)
+    (outputs / REGISTER).write_bytes(b"".join(lines[1:]))
+    with pytest.raises(RecordError, match="the register is not whole"):
+        qualify("PQ", outputs, told(compliant))

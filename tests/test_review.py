@@ -1,0 +1,474 @@
+"""The periodic review: each fault of a compliant month changes the verdict of exactly the test cases that it must."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from fixtures.period import (
+    ACCOUNT,
+    BUCKET,
+    DAY,
+    DENIED,
+    END,
+    HOUR,
+    KEY,
+    OTHER_KEY,
+    REGION,
+    START,
+    TRAIL,
+    answer,
+    event,
+    events,
+    month,
+    parameters,
+    run_of,
+    snapshot,
+)
+
+from kit.catalogue import protocol
+from kit.findings import Finding, Verdict, roll_up
+from kit.parameters import RunParameters
+from kit.review.drift import State
+from kit.review.period import Restored
+from kit.review.state import state
+from kit.snapshot import Answer, Snapshot
+
+CASES = protocol("PQ").test_cases
+FAIL, OPEN, NOT = Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NOT_APPLICABLE
+SOUND = dict.fromkeys(CASES, Verdict.PASS) | {"PQ-07": NOT}
+CONTROL = {"id": "CC-1", "start": (START + 8 * DAY).isoformat(), "end": (START + 9 * DAY).isoformat(), "what": "x"}
+
+Spoil = Callable[[], tuple[Snapshot, RunParameters]]
+FAULTS: dict[str, tuple[Spoil, dict[str, Verdict]]] = {}
+
+
+def judged(now: Snapshot, told: RunParameters) -> dict[str, list[Finding]]:
+    found = {case.id: case.judge(now, told) for case in CASES.values()}
+    for findings in found.values():
+        for finding in findings:
+            assert finding.message.endswith("."), finding.message
+            assert set(finding.expected) == set(finding.actual) == set(finding.met)
+    return found
+
+
+def verdicts(now: Snapshot, told: RunParameters) -> dict[str, Verdict]:
+    return {case: roll_up(one.verdict for one in found) for case, found in judged(now, told).items()}
+
+
+def fault(name: str, **changes: Verdict) -> Callable[[Spoil], Spoil]:
+    def keep(spoil: Spoil) -> Spoil:
+        FAULTS[name] = (spoil, {case.replace("_", "-"): verdict for case, verdict in changes.items()})
+        return spoil
+
+    return keep
+
+
+def records(edit: Callable[[Any], Any | None], **more: Any) -> Snapshot:
+    """Return the month with each record as an edit leaves it, or without it."""
+    found = [edited for one in month().review.records if (edited := edit(one)) is not None]
+    return month(records=tuple(found), **more)
+
+
+def only(prefix: str, number: int, **members: Any) -> Snapshot:
+    """Return the month with one record otherwise: the so-manieth of a protocol."""
+    chosen = [one for one in month().review.records if one.run.protocol == prefix][number]
+    return records(lambda one: replace(one, **members) if one is not None and one.run == chosen.run else one)
+
+
+def runs(edit: Callable[[Any], Any | None], **more: Any) -> Snapshot:
+    register = month().review.register
+    found = [edited for one in register.runs if (edited := edit(one)) is not None]
+    return month(register=replace(register, runs=tuple(found), **more))
+
+
+def drifted(**values: Any) -> State:
+    settings = state(snapshot())
+    changed = {f"{TRAIL}#{place}": value for place, value in values.items()}
+    return replace(settings, values={**settings.values, **changed})
+
+
+def since(moment: Any, settings: State, *happened: Any, now: bool = True, **more: Any) -> Snapshot:
+    """Return the month in which the settings are others from a moment on."""
+    made = records(
+        lambda one: replace(one, state=settings) if one.run.began >= moment else one, events=events(*happened), **more
+    )
+    return made if not now else replace(made, trails=as_now(settings))
+
+
+def as_now(settings: State) -> Any:
+    (trail,) = snapshot().trails
+    disabled = settings.values.get(f"{TRAIL}#key/KeyState") == "Disabled"
+    metadata = answer(
+        "kms:DescribeKey", {"Arn": KEY, "KeyState": "Disabled" if disabled else "Enabled", "Enabled": True}
+    )
+    return (replace(trail, key=replace(trail.key, metadata=metadata)),)
+
+
+DISABLED = drifted(**{"key/KeyState": "Disabled"})
+MOMENT = START + 8 * DAY + HOUR
+DISABLING = event("DisableKey", MOMENT, KEY)
+
+
+@fault("an installation qualification too long ago", PQ_01=FAIL)
+def _():
+    return month(), parameters(expected={"review": {"iq_every_days": 12, "oq_every_days": 8}})
+
+
+@fault("no operational qualification in the period", PQ_01=FAIL, PQ_05=FAIL, PQ_06=OPEN)
+def _():
+    made = records(lambda one: one if one.run.protocol == "IQ" else None)
+    register = replace(month().review.register, runs=tuple(one.run for one in made.review.records))
+    return replace(made, review=replace(made.review, register=register)), parameters()
+
+
+@fault("a week without an operational qualification", PQ_01=FAIL, PQ_05=FAIL)
+def _():
+    gone = [one.run for one in month().review.records if one.run.protocol == "OQ"][1]
+    made = records(lambda one: None if one.run == gone else one)
+    register = replace(month().review.register, runs=tuple(one.run for one in made.review.records))
+    return replace(made, review=replace(made.review, register=register)), parameters()
+
+
+@fault("how often is not stated", PQ_01=OPEN)
+def _():
+    return month(), parameters(expected={"review": {"iq_every_days": 35}})
+
+
+@fault("a run that failed and was not repeated", PQ_01=FAIL, PQ_05=FAIL)
+def _():
+    last = [one.run for one in month().review.records if one.run.protocol == "OQ"][2]
+    made = records(lambda one: None if one.run == last else one)
+    register = month().review.register
+    failed = tuple(replace(run, state="failed") if run == last else run for run in register.runs)
+    return replace(made, review=replace(made.review, register=replace(register, runs=failed))), parameters()
+
+
+@fault("the register was cut", PQ_01=OPEN, PQ_02=FAIL, PQ_07=OPEN)
+def _():
+    return runs(lambda run: run, problem="entry 3 is missing"), parameters()
+
+
+@fault("a record is missing", PQ_02=FAIL, PQ_04=OPEN, PQ_05=FAIL)
+def _():
+    return only("OQ", 1, problem="the record is not here", verdicts={}, state=None, delivered={}), parameters()
+
+
+@fault("a record was tampered with", PQ_02=FAIL, PQ_03=OPEN, PQ_04=OPEN)
+def _():
+    changed = "findings.json was changed: its SHA-256 is not that of the manifest"
+    return only("IQ", 1, problem=changed, verdicts={}, state=None), parameters()
+
+
+@fault("the latest record was tampered with", PQ_02=FAIL, PQ_03=OPEN, PQ_04=OPEN, PQ_05=FAIL)
+def _():
+    problem = "record.ipynb was changed"
+    made = only("OQ", 2, problem=problem, verdicts={}, state=None, delivered={})
+    return made, parameters()
+
+
+@fault("a run concluded and was not sealed", PQ_02=FAIL)
+def _():
+    register = month().review.register
+    more = replace(run_of("IQ", START + 12 * DAY, "concluded"), verdict="FAIL")
+    return month(register=replace(register, runs=(*register.runs, more))), parameters()
+
+
+@fault("a record that nobody registered", PQ_02=FAIL)
+def _():
+    return runs(lambda run: run, strangers=("IQ-20260305T000000Z-abcdef",)), parameters()
+
+
+@fault("a run was broken off")
+def _():
+    register = month().review.register
+    more = run_of("IQ", START + 12 * DAY, "aborted")
+    return month(register=replace(register, runs=(*register.runs, more))), parameters()
+
+
+@fault("a test case stands failed", PQ_03=FAIL)
+def _():
+    return only("OQ", 2, verdicts={"OQ-08": "FAIL"}, open={"OQ-08": ("DEV-01",)}), parameters()
+
+
+@fault("a test case stands inconclusive", PQ_03=FAIL)
+def _():
+    return only("IQ", 1, verdicts={"IQ-07": "INCONCLUSIVE"}, open={"IQ-07": ("DEV-01",)}), parameters()
+
+
+@fault("a failed test case was handled")
+def _():
+    return only("OQ", 2, verdicts={"OQ-08": "FAIL"}), parameters()
+
+
+@fault("a failed test case passes since")
+def _():
+    return only("OQ", 1, verdicts={"OQ-08": "FAIL"}, open={"OQ-08": ("DEV-01",)}), parameters()
+
+
+@fault("the key was disabled, and nobody allowed it", PQ_04=FAIL)
+def _():
+    return since(MOMENT, DISABLED, DISABLING), parameters()
+
+
+@fault("the key was disabled under change control")
+def _():
+    return since(MOMENT, DISABLED, DISABLING), parameters(execution={"change_controls": [CONTROL]})
+
+
+@fault("the key was disabled before its change control began", PQ_04=FAIL)
+def _():
+    late = CONTROL | {"start": (MOMENT + HOUR).isoformat()}
+    return since(MOMENT, DISABLED, DISABLING), parameters(execution={"change_controls": [late]})
+
+
+@fault("the key was disabled, and no event tells of it", PQ_04=FAIL)
+def _():
+    return since(MOMENT, DISABLED), parameters()
+
+
+@fault("the key was disabled under change control, and no event tells of it", PQ_04=OPEN)
+def _():
+    return since(MOMENT, DISABLED), parameters(execution={"change_controls": [CONTROL]})
+
+
+@fault("the key was disabled, and only another key's event tells of such", PQ_04=FAIL)
+def _():
+    return since(MOMENT, DISABLED, event("DisableKey", MOMENT, OTHER_KEY)), parameters()
+
+
+@fault("the trail was stopped and started again", PQ_04=FAIL)
+def _():
+    stopped, started = (event(name, MOMENT, TRAIL) for name in ("StopLogging", "StartLogging"))
+    return month(events=events(stopped, started)), parameters()
+
+
+@fault("the trail was stopped under change control")
+def _():
+    stopped = event("StopLogging", MOMENT, "gxp-trail")
+    return month(events=events(stopped)), parameters(execution={"change_controls": [CONTROL]})
+
+
+@fault("stopping the trail was refused")
+def _():
+    return month(events=events(event("StopLogging", MOMENT, TRAIL, error="AccessDenied"))), parameters()
+
+
+@fault("another trail was stopped")
+def _():
+    return month(events=events(event("StopLogging", MOMENT, "another-trail"))), parameters()
+
+
+@fault("a bucket policy was put", PQ_04=FAIL)
+def _():
+    return month(events=events(event("PutBucketPolicy", MOMENT, BUCKET))), parameters()
+
+
+@fault("the key is to be deleted", PQ_04=FAIL)
+def _():
+    return month(events=events(event("ScheduleKeyDeletion", MOMENT, KEY))), parameters()
+
+
+@fault("a change before the period")
+def _():
+    return month(events=events(event("DisableKey", START - DAY, KEY))), parameters()
+
+
+@fault("public access was let in for the account", PQ_04=FAIL)
+def _():
+    return month(events=events(event("DeleteAccountPublicAccessBlock", MOMENT))), parameters()
+
+
+@fault("the settings are others since the last record, which lies behind the period")
+def _():
+    return replace(month(), trails=as_now(DISABLED)), parameters()
+
+
+@fault("the settings are others since the last record, and the period is not over", PQ_04=FAIL, PQ_05=FAIL)
+def _():
+    made = records(lambda one: one if one.run.began < END else None, now=END, asked=(START - 3 * DAY, END))
+    register = replace(month().review.register, runs=tuple(one.run for one in made.review.records))
+    return replace(made, trails=as_now(DISABLED), review=replace(made.review, register=register)), parameters()
+
+
+@fault("events can't be looked up", PQ_04=OPEN)
+def _():
+    told = events() | {(REGION, "StopLogging"): Answer("cloudtrail:LookupEvents in eu-west-1", (), absence=DENIED)}
+    return month(events=told), parameters()
+
+
+@fault("the period is longer than the event history", PQ_04=OPEN)
+def _():
+    return month(asked=(START + 5 * DAY, END)), parameters()
+
+
+@fault("a policy could not be read in a run", PQ_04=OPEN)
+def _():
+    settings = state(snapshot(policy=Answer("kms:GetKeyPolicy", (), absence=DENIED)))
+    return only("OQ", 1, state=settings), parameters()
+
+
+@fault("the evidence of a record is of another kit version", PQ_04=OPEN)
+def _():
+    return only("IQ", 1, state=None, stateless="no recording of kms:GetKeyPolicy"), parameters()
+
+
+@fault("changes need no change control", PQ_04=NOT)
+def _():
+    needed = {"iq_every_days": 35, "oq_every_days": 8, "every_change_explained": False}
+    return since(MOMENT, DISABLED, DISABLING), parameters(expected={"review": needed})
+
+
+def covering(number: int, edit: Callable[[Any], Any]) -> Snapshot:
+    chosen = [one for one in month().review.records if one.run.protocol == "OQ"][number]
+    return only("OQ", number, delivered={TRAIL: edit(chosen.delivered[TRAIL])})
+
+
+@fault("a day that no run read", PQ_05=FAIL)
+def _():
+    return covering(1, lambda one: replace(one, window=(one.window[0] + 26 * HOUR, one.window[1]))), parameters()
+
+
+@fault("a day that no run read, where that is not required")
+def _():
+    needed = {"iq_every_days": 35, "oq_every_days": 8, "every_day_covered": False}
+    made = covering(1, lambda one: replace(one, window=(one.window[0] + 26 * HOUR, one.window[1])))
+    return made, parameters(expected={"review": needed})
+
+
+@fault("an hour that no digest covers", PQ_05=FAIL)
+def _():
+    def torn(one: Any) -> Any:
+        start, end = one.window
+        parts = ((start, start + 30 * HOUR), (start + 31 * HOUR, end))
+        return replace(one, covered=one.covered | {f"{ACCOUNT} {REGION}": parts})
+
+    made = covering(2, torn)
+    found = [
+        replace(one, verdicts=one.verdicts | {"OQ-06": "FAIL"}) if one.run.protocol == "OQ" else one
+        for one in made.review.records
+    ]
+    return replace(made, review=replace(made.review, records=tuple(found))), parameters()
+
+
+@fault("a Region whose digests could not be judged", PQ_05=OPEN)
+def _():
+    return covering(2, lambda one: replace(one, covered=one.covered | {f"{ACCOUNT} us-east-1": ()})), parameters()
+
+
+@fault("which Regions had to be covered is not known", PQ_05=OPEN)
+def _():
+    return covering(2, lambda one: replace(one, covered={})), parameters()
+
+
+@fault("log files under another key", PQ_06=FAIL)
+def _():
+    day = date(2026, 3, 17)
+    return covering(2, lambda one: replace(one, days=dict(one.days) | {day: {KEY: 90, OTHER_KEY: 6}})), parameters()
+
+
+@fault("log files under another key that was accepted")
+def _():
+    day = date(2026, 3, 17)
+    accepted = {"arn": OTHER_KEY, "start": "2026-03-17T00:00:00Z", "end": "2026-03-18T00:00:00Z", "change_control": "C"}
+    told = {"accepted_kms_keys": [accepted]}
+    return covering(2, lambda one: replace(one, days=dict(one.days) | {day: {OTHER_KEY: 6}})), parameters(expected=told)
+
+
+@fault("log files without encryption", PQ_06=FAIL)
+def _():
+    day = date(2026, 3, 17)
+    return covering(2, lambda one: replace(one, days=dict(one.days) | {day: {"not encrypted": 1}})), parameters()
+
+
+@fault("log files that were not read", PQ_06=OPEN)
+def _():
+    day = date(2026, 3, 17)
+    return covering(2, lambda one: replace(one, days=dict(one.days) | {day: {KEY: 1, "not read": 1}})), parameters()
+
+
+def archived(*restored: Restored) -> Snapshot:
+    register = month().review.register
+    first = next(run.record_id for run in register.runs if run.began > START)
+    return month(register=replace(register, archived={first: ("9",)}), restored=tuple(restored))
+
+
+RECORD = run_of("IQ", START + 10 * DAY).record_id
+
+
+@fault("an archived record that came back", PQ_07=Verdict.PASS)
+def _():
+    return archived(Restored(RECORD, "s3://archive/records", 55, "")), parameters()
+
+
+@fault("an archived record that did not come back", PQ_07=FAIL)
+def _():
+    return archived(Restored(RECORD, "s3://archive/records", 55, "record.pdf did not come back")), parameters()
+
+
+@fault("an archived record that nobody brought back", PQ_07=OPEN)
+def _():
+    return archived(), parameters()
+
+
+@fault("archives need not be restored")
+def _():
+    needed = {"iq_every_days": 35, "oq_every_days": 8, "archived_restored": False}
+    return archived(), parameters(expected={"review": needed})
+
+
+@fault("what earlier runs left could not be read", **dict.fromkeys([name.replace("-", "_") for name in CASES], OPEN))
+def _():
+    return replace(month(), review="No time can be held against the period."), parameters()
+
+
+def test_a_compliant_month_passes():
+    assert verdicts(month(), parameters()) == SOUND
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_changes_the_verdict_of_its_test_cases_alone(name):
+    spoil, changes = FAULTS[name]
+    assert verdicts(*spoil()) == SOUND | changes
+
+
+def test_an_unexplained_change_is_a_finding_that_tells_who_when_and_from_where():
+    found = judged(*FAULTS["the key was disabled, and nobody allowed it"][0]())["PQ-04"]
+    (failed,) = [finding for finding in found if finding.verdict is FAIL]
+    assert failed.message == (
+        f"DisableKey by arn:aws:sts::{ACCOUNT}:assumed-role/Admin/somebody from 203.0.113.9 at 2026-03-09 01:00:00 UTC,"
+        " under no change control: key/KeyState changed."
+    )
+    (value,) = failed.observations["values that it changed"]
+    assert (value["before"], value["after"]) == ("Enabled", "Disabled")
+
+
+def test_an_explained_change_names_its_change_control():
+    found = judged(*FAULTS["the key was disabled under change control"][0]())["PQ-04"]
+    assert any(finding.message.endswith("under CC-1.") for finding in found)
+
+
+def test_an_uncovered_day_is_named_with_its_hours():
+    (finding,) = judged(*FAULTS["a day that no run read"][0]())["PQ-05"]
+    told = ["2026-03-08: no run read it", "2026-03-09: no run read it from 00:00 to 01:00"]
+    assert finding.actual["days that no run read"] == told
+
+
+def test_a_day_that_is_not_over_is_not_judged():
+    now = START + 14 * DAY + 12 * HOUR
+    made = month(now=now, period=(START, now))
+    (finding,) = CASES["PQ-05"].judge(made, parameters())
+    assert finding.verdict is Verdict.PASS
+    assert finding.observations["days of the period"] == {"covered": 14, "pending": 1}
+
+
+def test_objects_of_a_day_that_two_runs_read_count_once():
+    (finding,) = CASES["PQ-06"].judge(month(), parameters())
+    assert sum(finding.actual["log files by what protects them"].values()) == 96 * 28
+
+
+def test_the_longest_time_without_a_run_counts_from_before_the_period_to_its_end():
+    (finding,) = CASES["PQ-01"].judge(month(), parameters())
+    assert finding.actual["IQ at least every so many days"].startswith("18.0 days, from 2026-03-11")
+    assert timedelta(days=18) == END - (START + 10 * DAY)
