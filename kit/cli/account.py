@@ -54,7 +54,7 @@ def sandbox(
 @app.command()
 def policy(
     protocols: Annotated[
-        list[str] | None, typer.Argument(help="The protocols to allow: iq, oq. Every one if none.")
+        list[str] | None, typer.Argument(help="The protocols to allow: iq, oq, pq. Every one if none.")
     ] = None,
     parameters: Parameters = None,
 ) -> None:
