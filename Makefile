@@ -36,6 +36,7 @@ bench: $(STAMP) ## measure speed and memory
 	@$(BIN)/python tests/bench_verify.py
 	@$(BIN)/python tests/bench_render.py
 	@$(BIN)/python tests/bench_index.py
+	@$(BIN)/python tests/bench_review.py
 
 faults: $(STAMP) ## interrupt whatever writes, at every step and at many moments
 	@$(BIN)/python tests/faults.py

@@ -15,7 +15,7 @@ import io
 import json
 import threading
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -198,14 +198,14 @@ class Replayer(_Hooks):
         if folder:
             self.turn_to(folder)
 
-    def turn_to(self, folder: Path) -> None:
-        """Serve the recordings of another folder from now on, to the same clients.
+    def turn_to(self, folder: Path, index: Sequence[Entry] | None = None) -> None:
+        """Serve the recordings of another folder from now on, to the same clients; its index is read if not given.
 
         Raises:
             EvidenceError: the index can't be read.
         """
         waiting: dict[Key, deque[list[Entry]]] = defaultdict(deque)
-        for entry in read_index(folder):
+        for entry in read_index(folder) if index is None else index:
             if is_ledger(entry):
                 continue  # what was read in bulk is served by whoever reads in bulk
             calls = waiting[entry.key]

@@ -12,7 +12,7 @@ from kit.catalogue import protocol
 from kit.collect import live_objects
 from kit.collect.delivered import delivered_again
 from kit.collect.gather import gather
-from kit.evidence import EvidenceStore, timestamp
+from kit.evidence import EvidenceStore, read_index, timestamp
 from kit.findings import Verdict
 from kit.parameters import RunParameters
 from kit.review.state import state
@@ -93,7 +93,7 @@ def before(sandbox, tmp_path_factory):
     sandbox.reset((), DELIVERY)
     snapshot, parameters = collected(sandbox, folder)
     passed = dict.fromkeys(protocol("OQ").test_cases, "PASS")
-    told = delivered_again(folder, snapshot, parameters, passed)[TRAIL_ARN].to_json()
+    told = delivered_again(folder, read_index(folder), snapshot, parameters, passed)[TRAIL_ARN].to_json()
     now = snapshot.moment
     # as if it had read all of the period
     window = [timestamp(now - timedelta(days=DAYS + 1)), timestamp(now + timedelta(days=1))]

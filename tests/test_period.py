@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -13,10 +14,12 @@ from fixtures.runs import NOTEBOOK, PEOPLE, execute_here, sealed
 
 from kit.canonical import canonical
 from kit.errors import RecordError, RejectionError
+from kit.record.archive import archive_record
 from kit.record.manifest import FINDINGS, MANIFEST, SUMS, read_manifest, sums_text
 from kit.record.register import REGISTER
 from kit.record.seal import Sealed
 from kit.record.verification.replay import replay
+from kit.sandbox.account import ARCHIVE_BUCKET
 from kit.sandbox.server import Sandbox
 
 NOTEBOOKS = {
@@ -125,6 +128,29 @@ def test_every_page_of_events_is_read(sandbox, outputs):
     record = qualify("PQ", outputs, told(sandbox))
     failed = [one for step in record.executed.steps for one in step["findings"] if one["verdict"] == "FAIL"]
     assert len([one for one in failed if "PutKeyPolicy" in one["message"]]) == 5
+
+
+def archived(sandbox: Sandbox, outputs: Path) -> str:
+    """Archive a record of the outputs folder, and return where one of its files lies."""
+    record = of(outputs, "IQ")
+    until = datetime.now(UTC) + timedelta(days=2)
+    receipt = archive_record(record, f"s3://{ARCHIVE_BUCKET}/r", until, endpoint_url=sandbox.endpoint).receipt
+    return receipt.files[0].key
+
+
+def test_an_archived_record_is_brought_back_and_verified(compliant, outputs):
+    archived(compliant, outputs)
+    record = qualify("PQ", outputs, told(compliant))
+    assert verdicts(record) == SOUND | {"PQ-07": "PASS"}
+    assert replay(record.folder, read_manifest(record.folder))
+
+
+def test_an_archived_record_that_is_not_there_any_more_is_found(compliant, outputs):
+    archived(compliant, outputs)
+    compliant.reset((), DELIVERY)  # nothing is left of the archive
+    record = qualify("PQ", outputs, told(compliant))
+    assert verdicts(record) == SOUND | {"PQ-07": "FAIL"}
+    assert "did not come back: NoSuch" in finding(record, "PQ-07")["message"]
 
 
 def tampered(outputs: Path) -> None:

@@ -22,7 +22,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from kit.errors import SandboxError
-from kit.sandbox.fault import ALL, EVERY_OQ
+from kit.sandbox.fault import ALL, EVERY_OQ, EVERY_PQ
 from kit.sandbox.server import CREDENTIALS, Sandbox, list_faults
 
 REGION, SECOND_REGION = "eu-west-1", "eu-central-1"
@@ -502,6 +502,15 @@ CHANGED: dict[str, set[str]] = {
     "denied-role-may-decrypt": set(),
     "denied-role-refused-by-s3": set(),
     "denied-role-may-not-list": set(),
+    "deny-lookup-events": set(),
+    "deny-lookup-events-elsewhere": set(),
+    "key-policy-put-often": set(),
+    "logging-interrupted": {"cloudtrail:GetTrailStatus"},
+    "key-disabled-for-a-moment": set(),
+    "key-deletion-cancelled": set(),
+    "bucket-policy-put-back": set(),
+    "key-policy-reordered": {"kms:GetKeyPolicy"},
+    "reader-added-unexplained": {"kms:GetKeyPolicy"},
 }
 
 
@@ -517,7 +526,7 @@ def test_every_fault_is_described_and_names_known_test_cases() -> None:
     assert [fault.name for fault in faults] == list(CHANGED)
     for fault in faults:
         assert fault.description.endswith(".")
-        assert list(fault.changes) == sorted(set(fault.changes) & {*ALL, *EVERY_OQ})
+        assert list(fault.changes) == sorted(set(fault.changes) & {*ALL, *EVERY_OQ, *EVERY_PQ})
 
 
 def test_a_reset_brings_the_same_account_back(shared: Session, baseline: dict[str, Any]) -> None:

@@ -59,7 +59,7 @@ def demo(output: Output = Path("outputs"), as_json: AsJson = False) -> None:
 
 @app.command()
 def protocol(
-    protocols: Annotated[list[str], typer.Argument(help="The protocols to issue: iq, oq, tq.")],
+    protocols: Annotated[list[str], typer.Argument(help="The protocols to issue: iq, oq, pq, tq.")],
     parameters: Parameters = None,
     settings: Settings = None,
     output: Output = Path("outputs"),
@@ -89,7 +89,7 @@ def protocol(
 
 @app.command()
 def run(
-    protocols: Annotated[list[str], typer.Argument(help="The protocols to execute, in this order: iq, oq, tq.")],
+    protocols: Annotated[list[str], typer.Argument(help="The protocols to execute, in this order: iq, oq, pq, tq.")],
     parameters: Parameters = None,
     settings: Settings = None,
     approved: Annotated[list[Path] | None, typer.Option("--approved", help="A signed protocol. Repeatable.")] = None,

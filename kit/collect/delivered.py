@@ -1,14 +1,15 @@
 """What the ledgers of an operational qualification say of a period: what was covered, and under which key what lies."""
 
 import gzip
-import json
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
 from pathlib import Path
+
+from pydantic_core import from_json
 
 from kit.canonical import Json
 from kit.collect.gather import OPERATIONAL, gather_again
@@ -17,7 +18,7 @@ from kit.digests.chain import Period
 from kit.digests.names import DIGESTS
 from kit.digests.names import LOGS as LOG_FILES
 from kit.errors import EvidenceError
-from kit.evidence import is_ledger, read_index
+from kit.evidence import Entry, is_ledger
 from kit.findings import Verdict
 from kit.parameters import RunParameters
 from kit.review.period import UNREAD, Area, Delivered
@@ -27,13 +28,16 @@ _PROVEN = ("OQ-04", "OQ-06")
 _ALGORITHM = "x-amz-server-side-encryption"
 _KEY = f"{_ALGORITHM}-aws-kms-key-id"
 _DAY = re.compile(rf"/({LOG_FILES}|{DIGESTS})/[a-z0-9-]+/(\d{{4}})/(\d\d)/(\d\d)/")
+_BLOCK = 1 << 20
 _RESTORE = "restore the record from its archive"
 
 
 def delivered_again(
-    evidence: Path, snapshot: Snapshot, parameters: RunParameters, verdicts: Mapping[str, str]
+    evidence: Path, index: Sequence[Entry], snapshot: Snapshot, parameters: RunParameters, verdicts: Mapping[str, str]
 ) -> dict[str, Delivered]:
     """Return, by trail, what a record says of what was delivered; `snapshot` is what its evidence has of the settings.
+
+    `index` is that of its evidence, whose files were held to their hashes.
 
     Where its findings say that the window is covered without a gap by digests that hold, that is what is covered. Else
     its ledgers are judged again, digest by digest.
@@ -53,7 +57,7 @@ def delivered_again(
         }
     else:
         covered = _judged_again(evidence, parameters, settled)
-    days, digests = _counted(evidence, window)
+    days, digests = _counted(evidence, index, window)
     return {arn: Delivered(window, max(window[0], settled), areas, days, digests) for arn, areas in covered.items()}
 
 
@@ -92,14 +96,14 @@ def _up_to(periods: tuple[Period, ...], end: datetime) -> tuple[Period, ...]:
     return tuple((start, min(until, end)) for start, until in periods if start < end)
 
 
-def _counted(evidence: Path, window: Period) -> tuple[dict[date, Counter[str]], Counter[date]]:
+def _counted(evidence: Path, index: Sequence[Entry], window: Period) -> tuple[dict[date, Counter[str]], Counter[date]]:
     """Return the log files of each day within a window by what protects them, and its digests; ledgers are streamed."""
     days: dict[date, Counter[str]] = {}
     digests: Counter[date] = Counter()
     first, last = window[0].date(), window[1].date()
     known: dict[str, date | None] = {}
     for name in (LOGS, KEPT):
-        for line in _lines(evidence, name):
+        for line in _lines(evidence, index, name):
             found = _DAY.search(line["key"])
             if found is None:
                 continue
@@ -123,12 +127,17 @@ def _protection(line: Mapping[str, Json]) -> str:
     return str(headers.get(_KEY) or headers.get(_ALGORITHM) or "not encrypted")
 
 
-def _lines(evidence: Path, name: str) -> Iterator[Mapping[str, Json]]:
-    """Yield the lines of a ledger of a record whose files were held to their hashes before."""
-    for entry in read_index(evidence):
+def _lines(evidence: Path, index: Sequence[Entry], name: str) -> Iterator[Mapping[str, Json]]:
+    """Yield the lines of a ledger; a block of it is held at a time."""
+    for entry in index:
         if is_ledger(entry, name):
             try:
                 with gzip.open(evidence / entry.path, "rb") as stream:
-                    yield from map(json.loads, stream)
-            except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
+                    rest = b""
+                    while block := stream.read(_BLOCK):
+                        *lines, rest = (rest + block).split(b"\n")
+                        yield from map(from_json, lines)
+                    if rest:
+                        raise ValueError("it ends in the middle of a line")
+            except (OSError, EOFError, ValueError, zlib.error) as error:
                 raise EvidenceError(f"the ledger {entry.path} can't be read: {error}", _RESTORE) from error

@@ -12,7 +12,7 @@ from kit.collect.gather import OPERATIONAL
 from kit.collect.readers import Readers
 from kit.collect.settings import RecordedSettings
 from kit.errors import ArchiveError, KitError, RecordError
-from kit.evidence import timestamp
+from kit.evidence import read_index, timestamp
 from kit.parameters import RunParameters
 from kit.record.addenda import deviations_of, read_addenda
 from kit.record.compare import verdicts_of
@@ -121,10 +121,11 @@ class OutputsFolder:
         }
         try:
             parameters = RunParameters.load(parameters_of(manifest))
-            snapshot = settings.read(folder / EVIDENCE, parameters)
+            index = read_index(folder / EVIDENCE)
+            snapshot = settings.read(folder / EVIDENCE, parameters, index)
             told["state"] = state(snapshot).to_json()
             if manifest["protocol"]["id"] == OPERATIONAL:
-                delivered = delivered_again(folder / EVIDENCE, snapshot, parameters, verdicts)
+                delivered = delivered_again(folder / EVIDENCE, index, snapshot, parameters, verdicts)
                 told["delivered"] = {trail: one.to_json() for trail, one in delivered.items()}
         except KitError as error:
             told["stateless"] = error.message

@@ -1,5 +1,6 @@
 """Reads again, from recorded evidence alone, what a run was told of the settings: trails, keys and buckets."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 from kit.canonical import canonical
 from kit.collect.iq import collect_iq
 from kit.collect.scope import readers_for, scope_of
+from kit.evidence import Entry
 from kit.parameters import RunParameters
 from kit.recording import Replayer
 from kit.snapshot import Snapshot
@@ -36,13 +38,15 @@ class RecordedSettings:
     ) -> None:
         self._executor.shutdown()
 
-    def read(self, evidence: Path, parameters: RunParameters) -> Snapshot:
+    def read(self, evidence: Path, parameters: RunParameters, index: Sequence[Entry] | None = None) -> Snapshot:
         """Return the settings that an evidence folder holds; whatever else it holds is not asked for.
+
+        `index` is that of the folder, where it was read already.
 
         Raises:
             EvidenceError: the evidence does not hold what is asked, or can't be read.
         """
-        self._replayer.turn_to(evidence)
+        self._replayer.turn_to(evidence, index)
         target = canonical(parameters.account.model_dump(mode="json"))
         if target not in self._readers:
             self._readers[target] = readers_for(parameters, self._replayer)
