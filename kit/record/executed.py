@@ -222,7 +222,7 @@ def _require_derived(display: Display, steps: list[dict[str, Json]], requirement
     derived = {
         "summary": lambda: results.summary(steps),
         "traceability": lambda: results.traceability(steps, requirements),
-        "deviations": lambda: results.deviations(results.findings_of(steps)),
+        "deviations": lambda: results.deviations(results.findings_of(steps), steps),
     }.get(display.kind)
     if derived and canonical(derived()) != canonical(display.data):
         raise RecordError(f"the {display.kind} shown does not follow from the findings", _UNEDITED)
