@@ -370,7 +370,8 @@ class Run:
 
     def deviations(self) -> Display:
         """Return what did not pass, each with an id under which its deviation is handled."""
-        return Display("deviations", results.deviations(results.findings_of(self.steps)))
+        steps = self.steps
+        return Display("deviations", results.deviations(results.findings_of(steps), steps))
 
     def conclude(self) -> Display:
         """Close the run: its verdict, all findings, and the hashes that tie them and the evidence to this notebook.

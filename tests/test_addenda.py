@@ -74,7 +74,7 @@ def test_it_tells_resource_criticality_and_evidence_of_the_deviation(made):
 
 def test_title_and_criticality_are_the_records_whatever_a_later_catalogue_says(made, tmp_path):
     later = shutil.copytree(made, tmp_path / made.name, ignore=shutil.ignore_patterns(ADDENDA))
-    with patch("kit.record.results.protocols", return_value=()):
+    with patch("kit.catalogue.kit_protocol", side_effect=LookupError("the catalogue was asked")):
         add(later, DEVIATION, HANDLING, plain_page)
         assert read_addenda(later)[0].data["deviation"]["criticality"] == "major"
     assert read_addenda(later)[0].data["deviation"]["title"] == "The key rotates"

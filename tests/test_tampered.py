@@ -152,7 +152,7 @@ def concluded_anew(notebook: Json, change: Callable[[Sequence[Json]], list[Json]
     for kind, derived in (
         ("summary", results.summary(taken)),
         ("traceability", results.traceability(taken, run["requirements"])),
-        ("deviations", results.deviations(findings)),
+        ("deviations", results.deviations(findings, taken)),
     ):
         shown = display(notebook, kind)
         shown.clear()

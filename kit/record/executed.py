@@ -223,7 +223,7 @@ def _require_derived(display: Display, steps: list[dict[str, Json]], requirement
     derive = {
         "summary": lambda: results.summary(steps),
         "traceability": lambda: results.traceability(steps, requirements),
-        "deviations": lambda: results.deviations(results.findings_of(steps)),
+        "deviations": lambda: results.deviations(results.findings_of(steps), steps),
         "plan": lambda: derived_plan(display.data),
     }.get(display.kind)
     if derive and canonical(derive()) != canonical(display.data):

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from kit.canonical import Json
-from kit.catalogue import Protocol, TestCase, protocol, protocols
+from kit.catalogue import Protocol, TestCase
 from kit.findings import Finding, Verdict, not_executed, roll_up
 
 Steps = Sequence[Mapping[str, Json]]
@@ -90,25 +90,25 @@ def traceability(steps: Steps, requirements: Sequence[Mapping[str, Json]]) -> di
     return {"rows": rows, "elsewhere": elsewhere}
 
 
-def deviations(findings: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
+def deviations(findings: Sequence[Mapping[str, Json]], steps: Steps = ()) -> dict[str, Json]:
     """Return what did not pass among the findings of a run, each with an id under which its deviation is handled.
 
-    Each row has the conditions that are not known to be met. Title and criticality are the catalogue's, and empty for a
-    test case that it does not hold.
+    Each row has the conditions that are not known to be met. Title and criticality are those of the steps, and empty
+    where no step is given.
     """
-    cases = {case.id: case for name in protocols() for case in protocol(name).test_cases.values()}
+    cases = {step["test_case"]: step for step in steps}
     rows: list[dict[str, Json]] = []
     for finding in findings:
         if finding["verdict"] in (Verdict.PASS, Verdict.NOT_APPLICABLE):
             continue
-        case = cases.get(finding["test_case"])
+        case = cases.get(finding["test_case"], {})
         unmet = {name: met for name, met in finding["met"].items() if met is not True}
         rows.append(
             {
                 "id": f"DEV-{len(rows) + 1:02d}",
                 "test_case": finding["test_case"],
-                "title": case.title if case else "",
-                "criticality": case.criticality if case else "",
+                "title": case.get("title", ""),
+                "criticality": case.get("criticality", ""),
                 **{name: finding[name] for name in ("verdict", "resource", "message", "evidence")},
                 "met": unmet,
                 "expected": {name: finding["expected"][name] for name in unmet},
