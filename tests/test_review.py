@@ -314,6 +314,11 @@ def _():
     return only("IQ", 1, state=None, stateless="no recording of kms:GetKeyPolicy"), parameters()
 
 
+@fault("the ledgers of a record are of another kit version", PQ_05=OPEN)
+def _():
+    return only("OQ", 1, delivered={}, stateless="no recording of the listing"), parameters()
+
+
 @fault("changes need no change control", PQ_04=NOT)
 def _():
     needed = {"iq_every_days": 35, "oq_every_days": 8, "every_change_explained": False}

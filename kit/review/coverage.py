@@ -31,6 +31,8 @@ def bounds(day: date) -> Period:
 def days_of(review: Review, trail: str, settling: timedelta) -> list[Day]:
     """Return each day of the period with what covers it for a trail; what is not over and settled is pending."""
     told = [(one, one.delivered[trail]) for one in review.records if trail in one.delivered]
+    # a record that holds, and whose evidence this kit version can't read: which days it read is not known
+    mute = [one.run.record_id for one in review.records if _is_mute(one)]
     due = min(review.period[1], review.now - settling)
     found = []
     for day in review.days():
@@ -39,14 +41,20 @@ def days_of(review: Review, trail: str, settling: timedelta) -> list[Day]:
         if wanted[1] > due:
             found.append(Day(day, PENDING, "not over yet, or its digests are not due", ()))
         else:
-            found.append(_judged(day, wanted, told))
+            found.append(_judged(day, wanted, told, mute))
     return found
 
 
-def _judged(day: date, wanted: Period, told: Iterable[tuple[Reviewed, Delivered]]) -> Day:
+def _is_mute(one: Reviewed) -> bool:
+    return one.run.protocol == "OQ" and not one.problem and not one.delivered
+
+
+def _judged(day: date, wanted: Period, told: Iterable[tuple[Reviewed, Delivered]], mute: list[str]) -> Day:
     reading = [(one, each) for one, each in told if each.window[0] < wanted[1] and wanted[0] < each.judged_to]
     names = tuple(one.run.record_id for one, _ in reading)
     unread = Coverage((each.window[0], each.judged_to) for _, each in reading).gaps(*wanted)
+    if unread and mute:
+        return Day(day, OPEN, f"what {mute[0]} read is not known", names)
     if unread:
         return Day(day, UNCOVERED, f"no run read it{_parts(unread, wanted)}", names)
     areas: dict[Area, Coverage] = {}
