@@ -25,7 +25,7 @@ COMMAND = re.compile(r"\s*((?:trailkit|make|papermill|jupyter|sha256sum) .*?)(?:
 BLOCKS = re.findall(r"^ *```\n(.*?)^ *```$", README, re.DOTALL | re.MULTILINE)
 COMMANDS = [match[1] for block in BLOCKS for line in block.splitlines() if (match := COMMAND.fullmatch(line))]
 KEYS = {"me.p12": EXECUTOR, "hers.p12": REVIEWER, "his.p12": APPROVER}
-STATES_A_VERDICT = ("trailkit run", "trailkit seal")
+STATES_A_VERDICT = ("trailkit run", "trailkit seal", "trailkit remediate")
 
 
 class Desk:

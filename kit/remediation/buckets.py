@@ -1,6 +1,5 @@
 """The steps on the log bucket: made where there is none, its policy merged, versioned, blocked from the public."""
 
-from dataclasses import fields
 from typing import Any
 
 from kit.canonical import Json
@@ -115,8 +114,7 @@ def _make(draft: Draft, bucket: Bucket) -> None:
         "logging": {},
         "request_payment": {"Payer": "BucketOwner"},
     }
-    assert set(members) == {field.name for field in fields(Bucket)} - {"name"}  # noqa: S101
-    draft.change_bucket(**{member: planned(value) for member, value in members.items()})
+    draft.use(bucket=Bucket(name, **{member: planned(value) for member, value in members.items()}))
 
 
 def _plan_payer(draft: Draft, bucket: Bucket) -> None:
