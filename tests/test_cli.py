@@ -402,7 +402,7 @@ class TestSandbox:
         lines = out.splitlines()
         assert len(lines) > 40
         (line,) = [line for line in lines if line.startswith("rotation-off ")]
-        assert line.split()[1] == "IQ-06"
+        assert line.split()[1:3] == ["IQ-06,", "PQ-04"]
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
     def test_it_serves_until_it_is_stopped_and_leaves_no_process(self, number, tmp_path):

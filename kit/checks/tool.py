@@ -92,18 +92,22 @@ def _judged(
     wanted = sorted(expected)
     if challenge is None or challenge.refused or set(challenge.verdicts) != set(tool.test_cases):
         why = challenge.refused if challenge else "it is not in the evidence"
-        judgement.doubt("test cases changed", wanted or NONE, f"The challenge was not carried out: {why}.")
+        judgement.doubt("test cases changed", ", ".join(wanted) or NONE, f"The challenge was not carried out: {why}.")
         return judgement.finding("")
     changed = sorted(challenge.changed)
     missed, beyond = [case for case in wanted if case not in changed], [case for case in changed if case not in wanted]
     wrong = [f"{', '.join(missed)} did not see it"] * bool(missed)
     wrong += [f"{', '.join(beyond)} changed, and should not have"] * bool(beyond)
     judgement.expect(
-        "test cases changed", wanted or NONE, changed or NONE, otherwise=f"{judgement.resource}: {'; '.join(wrong)}."
+        "test cases changed",
+        ", ".join(wanted) or NONE,
+        ", ".join(changed) or NONE,
+        otherwise=f"{judgement.resource}: {'; '.join(wrong)}.",
     )
     if changed:
-        judgement.observe("verdicts", {case: challenge.verdicts[case] for case in changed})
-        judgement.observe("said", challenge.sentences.get(changed[0], ""))
+        # what each test case said is in the evidence, line by line
+        told = ", ".join(f"{case} {challenge.verdicts[case].replace('_', ' ')}" for case in changed)
+        judgement.observe("verdicts", told)
     seen = f"{judgement.resource} changed {', '.join(changed)}, and no other test case."
     return judgement.finding(seen if changed else f"{judgement.resource} is harmless, and changed no test case.")
 

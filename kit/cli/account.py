@@ -54,7 +54,7 @@ def sandbox(
 @app.command()
 def policy(
     protocols: Annotated[
-        list[str] | None, typer.Argument(help="The protocols to allow: iq, oq, pq, rm. The first three if none.")
+        list[str] | None, typer.Argument(help="The protocols to allow: iq, oq, pq, rm. Both qualifications if none.")
     ] = None,
     parameters: Parameters = None,
     remediate: Annotated[
@@ -72,7 +72,7 @@ def policy(
     if remediate and protocols:
         remedy = "print two policies: trailkit policy rm, and trailkit policy --remediate"
         raise ParameterError("--remediate is a policy of its own, and takes no protocol", remedy)
-    named = tuple(protocol(name).id for name in protocols or ("IQ", "OQ", "PQ"))
+    named = tuple(protocol(name).id for name in protocols or ("IQ", "OQ"))
     narrowed: dict[str, Any] = {"protocols": named}
     if parameters is not None:
         told = RunParameters.load(load_file(parameters))

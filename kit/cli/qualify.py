@@ -248,8 +248,10 @@ def tell_each(records: "Iterator[Sealed]", *, as_json: bool) -> None:
 
 def _told(sealed: "Sealed") -> dict[str, Any]:
     """Return what a machine is told of a record."""
+    from kit.record.results import sentence
+
     test_cases = [
-        {"test_case": step["test_case"], "title": step["title"], "verdict": step["verdict"], "finding": _sentence(step)}
+        {"test_case": step["test_case"], "title": step["title"], "verdict": step["verdict"], "finding": sentence(step)}
         for step in sealed.executed.steps
     ]
     files = _files_of(sealed.folder, sealed.digest)
@@ -267,17 +269,11 @@ def _files_of(folder: Path, digest: str) -> dict[str, Any]:
 def _tell_record(sealed: "Sealed") -> None:
     typer.echo(f"{sealed.verdict.value}  {sealed.folder.name}")
     _tell_files(sealed.folder, sealed.digest)
+    from kit.record.results import sentence
+
     columns = {"test case": True, "verdict": True, "finding": False}
-    words = ((step["test_case"], step["verdict"].replace("_", " "), _sentence(step)) for step in sealed.executed.steps)
+    words = ((step["test_case"], step["verdict"].replace("_", " "), sentence(step)) for step in sealed.executed.steps)
     print_table(columns, words, _STYLES)
-
-
-def _sentence(step: "Mapping[str, Any]") -> str:
-    """Return the finding that the verdict of a test case rests on, and how many more of the same there are."""
-    telling = [finding["message"] for finding in step["findings"] if finding["verdict"] == step["verdict"]]
-    if not telling:
-        return ""
-    return telling[0] if len(telling) == 1 else f"{telling[0]} And {len(telling) - 1} more."
 
 
 def _tell_files(folder: Path, digest: str) -> None:

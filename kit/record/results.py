@@ -59,11 +59,17 @@ def counts(steps: Steps) -> dict[str, int]:
     return {verdict.value: counted[verdict.value] for verdict in Verdict}
 
 
+def sentence(step: Mapping[str, Json]) -> str:
+    """Return the finding that the verdict of a step rests on, and how many more of the same there are."""
+    telling = [finding["message"] for finding in step["findings"] if finding["verdict"] == step["verdict"]]
+    more = f" And {len(telling) - 1} more." if len(telling) > 1 else ""
+    return f"{telling[0]}{more}" if telling else ""
+
+
 def summary(steps: Steps) -> dict[str, Json]:
     """Return the verdict of each test case, and over all."""
     rows = [
-        {name: step[name] for name in ("test_case", "title", "criticality", "verdict")}
-        | {"message": " ".join(finding["message"] for finding in step["findings"])}
+        {name: step[name] for name in ("test_case", "title", "criticality", "verdict")} | {"message": sentence(step)}
         for step in steps
     ]
     return {"rows": rows, "verdict": verdict_of(steps).value}
