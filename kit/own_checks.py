@@ -66,7 +66,7 @@ class OwnTestCase(_Part):
 class Additions(_Part):
     """One YAML file: what it adds to which protocol."""
 
-    protocol: Literal["IQ", "OQ"]
+    protocol: Literal["IQ", "OQ", "PQ"]
     test_cases: dict[Annotated[TestCaseId, AfterValidator(_own_id)], OwnTestCase] = {}
     clauses: dict[TestCaseId, Annotated[tuple[OwnClause, ...], Field(min_length=1)]] = {}
 

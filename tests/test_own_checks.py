@@ -87,7 +87,7 @@ class TestCatalogue:
         ("told", "problem"),
         [
             ("protocol: IQ\nprotocol: OQ\n", "a key is given twice"),
-            ({**SECOND, "protocol": "PQ"}, "protocol: Input should be 'IQ' or 'OQ'"),
+            ({**SECOND, "protocol": "TQ"}, "protocol: Input should be 'IQ', 'OQ' or 'PQ'"),
             ({**SECOND, "checks": []}, "checks: Extra inputs are not permitted"),
             ({"protocol": "IQ", "test_cases": {"IQ-12": CASE}}, "the prefixes IQ, OQ, PQ, TQ, RM, DEV, URS are taken"),
             ({"protocol": "IQ", "test_cases": {"own": CASE}}, "String should match pattern"),
@@ -272,6 +272,13 @@ class TestExample:
     def test_it_is_replayed_with_the_rest(self, prefix, desk) -> None:
         done = desk.call("verify", str(desk.record(prefix)), "--replay")
         assert done.returncode == 0, done.stdout + done.stderr
+
+    def test_what_is_added_to_a_review_is_judged_on_what_the_review_read(self, desk) -> None:
+        done = desk.call("run", "pq", "--parameters", "p.yaml", "--json")
+        (record,) = json.loads(done.stdout)["records"]
+        mine = {one["test_case"]: one["verdict"] for one in record["test_cases"] if one["test_case"] == "ACME-21"}
+        assert mine == {"ACME-21": "PASS"}, done.stderr
+        assert desk.call("verify", record["folder"], "--replay").returncode == 0
 
     def test_where_it_is_not_installed_a_replay_names_what_to_install(self, desk) -> None:
         done = desk.call("verify", str(desk.record("IQ")), "--replay", beside=False)

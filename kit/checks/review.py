@@ -207,7 +207,7 @@ def pq_05(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
         if doubtful:
             why = f"Whether {doubtful[0].day} is covered is not known: {doubtful[0].what}{more(len(doubtful) - 1)}."
             judgement.doubt("days that are known to be covered", due, why, due - len(doubtful))
-        return judgement.finding(f"Every one of {due} days that are over is covered for {trail}.")
+        return judgement.finding(f"Every day that is over, {due} in all, is covered for {trail}.")
 
     return _each_trail("PQ-05", snapshot, parameters, judge_trail)
 

@@ -1,1 +1,1 @@
-"""ACME's own requirements of its audit trails: checks in `settings.py` and `deliveries.py`, words in `catalogue/`."""
+"""ACME's own requirements of its audit trails: checks in the modules beside this one, words in `catalogue/`."""
