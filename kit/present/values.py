@@ -13,7 +13,7 @@ _NODES = 300
 _DEPTH = 8
 _LONG = 12
 _COLUMN = 120
-_LOOKS_LIKE_OTHER = re.compile(r"true|false|null|none|not set|(?!\d{12}$)-?\d+(\.\d+)?([eE][+-]?\d+)?", re.IGNORECASE)
+_LOOKS_LIKE_OTHER = re.compile(r"true|false|null|(?!\d{12}$)-?\d+(\.\d+)?([eE][+-]?\d+)?", re.IGNORECASE)
 
 
 def value(json_value: Any, where: str = "findings.json", limit: int = LIMIT) -> Markup:
