@@ -331,6 +331,16 @@ def test_value_too_long_for_its_column_stands_below_its_condition() -> None:
     assert f"broken links none found below ✗ not met {key} own trail" in table
 
 
+def test_what_was_not_read_is_not_known_and_what_was_not_asked_for_not_stated() -> None:
+    conditions = {"key policy": ("readable", None, None), "kept for": (None, 30, None)}
+    page = shown(Display("step", step("IQ-07", "INCONCLUSIVE", [
+        finding("IQ-07", "INCONCLUSIVE", TRAIL, conditions=conditions)
+    ])))  # fmt: skip
+    text = Page(page).text
+    assert "key policy readable not known ? could not be judged" in text
+    assert "kept for not stated 30 ? could not be judged" in text
+
+
 def test_a_step_shown_twice_keeps_its_own_place() -> None:
     one = Display("step", step("IQ-05", "PASS"))
     ids = Page(shown(run(), one, one, conclusion("PASS"))).all("id")

@@ -16,12 +16,16 @@ _COLUMN = 120
 _LOOKS_LIKE_OTHER = re.compile(r"true|false|null|(?!\d{12}$)-?\d+(\.\d+)?([eE][+-]?\d+)?", re.IGNORECASE)
 
 
-def value(json_value: Any, where: str = "findings.json", limit: int = LIMIT) -> Markup:
+def value(json_value: Any, where: str = "findings.json", limit: int = LIMIT, nothing: str = "not set") -> Markup:
     """Return a JSON value as HTML; long ones fold, very long ones are cut and `where` says who has the whole.
+
+    `nothing` is what it means that there is no value.
 
     Text that reads like another kind of value is quoted: `"90"` is text, `90` is a number. Twelve digits are not: an
     account's id is always text.
     """
+    if json_value is None:
+        return Markup('<span class="tk-none">{}</span>').format(nothing)
     return _Writer(where, limit).write(json_value, 0)
 
 
