@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import sleep
 from typing import Any
 from unittest.mock import patch
 
@@ -16,7 +17,7 @@ from kit.canonical import canonical
 from kit.errors import RecordError, RejectionError
 from kit.record.archive import archive_record
 from kit.record.manifest import FINDINGS, MANIFEST, SUMS, read_manifest, sums_text
-from kit.record.register import REGISTER
+from kit.record.register import REGISTER, locked_register, read_register
 from kit.record.seal import Sealed
 from kit.record.verification.replay import replay
 from kit.sandbox.account import ARCHIVE_BUCKET
@@ -168,6 +169,16 @@ def redone(outputs: Path) -> None:
 
 def planted(outputs: Path) -> None:
     shutil.copytree(of(outputs, "IQ"), outputs / "IQ-20260101T000000Z-abcdef")
+
+
+def test_a_qualification_of_the_kit_is_no_run_of_the_account(compliant, outputs):
+    begun = next(entry for entry in read_register(outputs / REGISTER) if entry.event == "started")
+    target = begun.data["target"] | {"protocol": "TQ"}
+    with locked_register(outputs) as register:
+        register.append("started", "TQ-20260101T000000Z-abcdef", begun.data | {"target": target})
+        register.append("finished", "TQ-20260101T000000Z-abcdef", {"verdict": "FAIL", "digest": "0" * 64})
+    sleep(1)  # AWS's clock, which ends the period, tells whole seconds
+    assert verdicts(qualify("PQ", outputs, told(compliant))) == SOUND
 
 
 UNBELIEVED = {"PQ-02": "FAIL", "PQ-03": "INCONCLUSIVE", "PQ-04": "INCONCLUSIVE"}

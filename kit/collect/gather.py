@@ -26,7 +26,7 @@ from kit.remediation.approval import hold_approved
 from kit.remediation.plan import plan
 from kit.snapshot import Remediation, Snapshot
 
-OPERATIONAL, REVIEW, REMEDIAL = "OQ", "PQ", "RM"
+OPERATIONAL, REVIEW, REMEDIAL, TOOL = "OQ", "PQ", "RM", "TQ"
 
 
 def gather(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kit.canonical import Json, sha256_file
 from kit.collect.delivered import delivered_again
-from kit.collect.gather import OPERATIONAL
+from kit.collect.gather import OPERATIONAL, TOOL
 from kit.collect.readers import Readers
 from kit.collect.settings import RecordedSettings
 from kit.errors import ArchiveError, KitError, RecordError
@@ -72,8 +72,9 @@ class OutputsFolder:
 
     def _is_of_target(self, one: History) -> bool:
         target = one.first.get("target")
-        return isinstance(target, dict) and one.last("started") is not None and self._is_target(
-            target.get("account_id"), target.get("trail_arn"), target.get("demonstration")
+        # what qualifies the kit asks nothing of the account that its parameters name
+        return isinstance(target, dict) and target.get("protocol") != TOOL and one.last("started") is not None and (
+            self._is_target(target.get("account_id"), target.get("trail_arn"), target.get("demonstration"))
         )  # fmt: skip
 
     def _is_target(self, account: Json, trail: Json, demonstration: Json) -> bool:

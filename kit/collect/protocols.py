@@ -5,13 +5,11 @@ from concurrent.futures import Executor
 from pathlib import Path
 
 from kit.collect.account import Progress
-from kit.collect.gather import gather, gather_again
+from kit.collect.gather import TOOL, gather, gather_again
 from kit.collect.review import Source
 from kit.evidence import EvidenceStore
 from kit.parameters import RunParameters
 from kit.snapshot import Snapshot
-
-TOOL = "TQ"
 
 
 def collect(
