@@ -6,6 +6,7 @@ met. A condition that could not be judged makes it INCONCLUSIVE; one that is kno
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Self
 
@@ -112,6 +113,11 @@ class Finding:
 def count(number: int, noun: str) -> str:
     """Return `1 item`, `3 items`."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def when(moment: datetime) -> str:
+    """Return a moment in words: in UTC, to the second."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 class Judgement:

@@ -206,10 +206,10 @@ class Run:
         if self._snapshot is not None:
             raise ExecutionError("this run has collected already", "run the whole notebook again, from the top")
         # imported here: only a run that reaches AWS needs boto3
-        from kit.collect.protocols import collect  # noqa: PLC0415
+        from kit.collect.gather import gather  # noqa: PLC0415
 
         with ThreadPoolExecutor(THREADS) as executor, progress_shown() as progress:
-            self._snapshot = collect(
+            self._snapshot = gather(
                 self.protocol.id,
                 self.parameters,
                 self._store,

@@ -4,11 +4,10 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
 from kit.canonical import Json
-from kit.checks.reading import when
 from kit.checks.trail import each_trail, key_arn
 from kit.digests.problems import Kind, Problem, Problems
 from kit.digests.reconcile import Encrypted, Encryption
-from kit.findings import Finding, Judgement
+from kit.findings import Finding, Judgement, when
 from kit.parameters import RunParameters
 from kit.snapshot import Delivery, Snapshot, Trail
 

@@ -15,7 +15,7 @@ from kit.checks.deliveries import (
 from kit.checks.reading import description, flag, said, unsaid
 from kit.checks.trail import each_trail
 from kit.digests.reconcile import Tally
-from kit.findings import Finding, Judgement, count
+from kit.findings import Finding, Judgement, count, when
 from kit.parameters import RunParameters
 from kit.snapshot import Delivery, Snapshot, Trail
 
@@ -67,7 +67,7 @@ def _judge_age(judgement: Judgement, trail: Trail, snapshot: Snapshot, name: str
         judgement.doubt(name, expected, unsaid(trail.status, f"{name} ({member})"))
     else:
         age = snapshot.moment - latest
-        actual = f"{latest:%Y-%m-%d %H:%M:%S} UTC, {max(int(age.total_seconds() // 60), 0)} minutes ago"
+        actual = f"{when(latest)}, {max(int(age.total_seconds() // 60), 0)} minutes ago"
         sentence = f"The {name} of {trail.arn} was delivered {actual}; the bound is {minutes} minutes."
         judgement.expect(name, expected, actual, met=age <= timedelta(minutes=minutes), otherwise=sentence)
 

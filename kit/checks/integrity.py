@@ -6,11 +6,10 @@ from datetime import timedelta
 from kit.canonical import Json
 from kit.checks.deliveries import NONE, each_delivery, judge_problems, more, told
 from kit.checks.delivery import status_time
-from kit.checks.reading import when
 from kit.digests.chain import RESTART, Chain, Coverage, Period
 from kit.digests.challenge import challenge
 from kit.digests.problems import Kind
-from kit.findings import Finding, Judgement, count
+from kit.findings import Finding, Judgement, count, when
 from kit.parameters import RunParameters
 from kit.snapshot import Delivery, Snapshot, Trail
 

@@ -1,11 +1,11 @@
 """Judging one value out of an answer, three-valued: what AWS did not say is neither right nor wrong."""
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 
 from kit.canonical import Json
-from kit.findings import Judgement
+from kit.findings import Judgement, when
 from kit.snapshot import Answer, Trail
 
 T = TypeVar("T")
@@ -79,11 +79,6 @@ def _typed(member: str, kind: type[T]) -> Callable[[Mapping[str, Json]], T]:
         return found
 
     return read
-
-
-def when(moment: datetime) -> str:
-    """Return a moment in words: in UTC, to the second."""
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def observed(value: Any) -> Json:

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from kit.checks.reading import said
-from kit.findings import Finding, Judgement
+from kit.findings import Finding, Judgement, when
 from kit.parameters import RunParameters
 from kit.snapshot import Remediation, Snapshot
 
@@ -52,7 +52,7 @@ def rm_02(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
     if held.changed is None:
         return [judgement.not_applicable("Nothing was changed, so no delivery was waited for.")]
     since, status = held.changed, held.status
-    expected = f"after {since:%Y-%m-%d %H:%M:%S} UTC"
+    expected = f"after {when(since)}"
     if status is None:
         judgement.doubt("a new delivery", expected, "No delivery was waited for, since the plan stopped on its way.")
         return [judgement.finding("")]
@@ -65,7 +65,7 @@ def rm_02(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
         "delivery error", "none", error or "none", otherwise=f"CloudTrail tells a delivery error: {error}."
     )
     latest = said(status, lambda value: value["LatestDeliveryTime"])
-    actual = f"{latest:%Y-%m-%d %H:%M:%S} UTC" if isinstance(latest, datetime) else None
+    actual = when(latest) if isinstance(latest, datetime) else None
     if isinstance(latest, datetime) and latest > since:
         judgement.expect("a new delivery", expected, actual, met=True, otherwise="")
     else:

@@ -1,9 +1,10 @@
 """Checks on a period: that runs were made and their records stand, and that what was delivered was covered."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 
+from kit.canonical import Json
 from kit.checks.deliveries import NONE, more, told
 from kit.findings import Finding, Judgement, Verdict, count
 from kit.parameters import RunParameters
@@ -241,6 +242,17 @@ def _each_trail(
     return of_review(test_case, snapshot, parameters, judge)
 
 
+def key_of(one: Reviewed, trail: str) -> Json:
+    """Return the ARN of the key that a trail had by a record; None where the record does not tell."""
+    return one.state.values.get(f"{trail}#key/Arn") if one.state else None
+
+
+def accepted_on(day: date, parameters: RunParameters) -> set[str]:
+    """Return the ARNs of the keys, besides the trail's own, that the parameters accept on a day."""
+    accepted = parameters.expected.accepted_kms_keys
+    return {one.arn for one in accepted if one.start.date() <= day <= one.end.date()}
+
+
 def pq_06(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
     """Every log file of the period that operational qualifications read is encrypted under the key that the trail had
     then, or under one that the parameters accept for that time, and none was left unread.
@@ -255,12 +267,7 @@ def pq_06(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
         for day, (one, objects, delivered) in objects_of(review, trail).items():
             judgement.rest_on(one.evidence)
             digests += delivered
-            own = one.state.values.get(f"{trail}#key/Arn") if one.state else None
-            accepted = {
-                each.arn
-                for each in parameters.expected.accepted_kms_keys
-                if each.start.date() <= day <= each.end.date()
-            }
+            own, accepted = key_of(one, trail), accepted_on(day, parameters)
             for protection, number in sorted(objects.items()):
                 kinds[protection] = kinds.get(protection, 0) + number
                 if protection != own and protection not in accepted:

@@ -128,19 +128,17 @@ def _deviations(record: Path | None) -> dict[str, str]:
     """Return the deviations of a record, each with its test case."""
     if record is None:
         return {}
-    import json
+    from kit.record.addenda import deviations_of
+    from kit.record.manifest import read_manifest
 
-    from kit.record import results
-    from kit.record.manifest import FINDINGS
-
-    findings = json.loads((record / FINDINGS).read_bytes())["findings"]
-    return {row["id"]: row["test_case"] for row in results.deviations(findings)["rows"]}
+    return {name: row["test_case"] for name, row in deviations_of(record, read_manifest(record)).items()}
 
 
 def _tell_plan(told: Mapping[str, Any]) -> None:
-    count = len(told["steps"])
+    from kit.findings import count
+
     say(f"PLAN  {told['sha256']}")
-    say(f"  {count} step{'' if count == 1 else 's'} for account {told['account']}; nothing was changed")
+    say(f"  {count(len(told['steps']), 'step')} for account {told['account']}; nothing was changed")
     for number, step in enumerate(told["steps"], start=1):
         serves = ", ".join([*step["mends"], *step["deviations"]])
         say("")
@@ -158,7 +156,7 @@ def _tell_plan(told: Mapping[str, Any]) -> None:
         say("LEFT TO THE OPERATOR")
         rows = ((one["test_case"], one["message"], " ".join(one["advice"])) for one in told["left"])
         print_table({"test case": True, "what stays": False, "what to do": False}, rows, {})
-    if count:
+    if told["steps"]:
         say("")
         say(f"To carry it out: --apply --plan {told['sha256']} --change-control ID")
 

@@ -1,24 +1,20 @@
 """What the ledgers of an operational qualification say of a period: what was covered, and under which key what lies."""
 
-import gzip
 import re
-import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from pydantic_core import from_json
-
 from kit.canonical import Json
 from kit.collect.gather import OPERATIONAL, gather_again
+from kit.collect.ledger import read_ledger
 from kit.collect.objects import KEPT, LOGS
 from kit.digests.chain import Period
 from kit.digests.names import DIGESTS
 from kit.digests.names import LOGS as LOG_FILES
-from kit.errors import EvidenceError
-from kit.evidence import Entry, is_ledger
+from kit.evidence import Entry
 from kit.findings import Verdict
 from kit.parameters import RunParameters
 from kit.review.period import UNREAD, Area, Delivered
@@ -28,8 +24,6 @@ _PROVEN = ("OQ-04", "OQ-06")
 _ALGORITHM = "x-amz-server-side-encryption"
 _KEY = f"{_ALGORITHM}-aws-kms-key-id"
 _DAY = re.compile(rf"/({LOG_FILES}|{DIGESTS})/[a-z0-9-]+/(\d{{4}})/(\d\d)/(\d\d)/")
-_BLOCK = 1 << 20
-_RESTORE = "restore the record from its archive"
 
 
 def delivered_again(
@@ -103,7 +97,7 @@ def _counted(evidence: Path, index: Sequence[Entry], window: Period) -> tuple[di
     first, last = window[0].date(), window[1].date()
     known: dict[str, date | None] = {}
     for name in (LOGS, KEPT):
-        for line in _lines(evidence, index, name):
+        for line in read_ledger(evidence, name, index, held=True):
             found = _DAY.search(line["key"])
             if found is None:
                 continue
@@ -125,19 +119,3 @@ def _protection(line: Mapping[str, Json]) -> str:
         return UNREAD
     headers = line["headers"]
     return str(headers.get(_KEY) or headers.get(_ALGORITHM) or "not encrypted")
-
-
-def _lines(evidence: Path, index: Sequence[Entry], name: str) -> Iterator[Mapping[str, Json]]:
-    """Yield the lines of a ledger; a block of it is held at a time."""
-    for entry in index:
-        if is_ledger(entry, name):
-            try:
-                with gzip.open(evidence / entry.path, "rb") as stream:
-                    rest = b""
-                    while block := stream.read(_BLOCK):
-                        *lines, rest = (rest + block).split(b"\n")
-                        yield from map(from_json, lines)
-                    if rest:
-                        raise ValueError("it ends in the middle of a line")
-            except (OSError, EOFError, ValueError, zlib.error) as error:
-                raise EvidenceError(f"the ledger {entry.path} can't be read: {error}", _RESTORE) from error

@@ -1,4 +1,6 @@
-"""Gathers what a protocol judges: from AWS into an evidence folder, or from that folder alone."""
+"""Gathers what a protocol judges: from AWS, or from challenges of the kit itself, into an evidence folder; or from that
+folder alone.
+"""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
@@ -38,14 +40,20 @@ def gather(
     progress: Progress,
     source: Source | None = None,
 ) -> Snapshot:
-    """Return the snapshot that a protocol judges, read from AWS; every answer is written to the store.
+    """Return the snapshot that a protocol judges; everything that it rests on is written to the store.
 
     `source` is what earlier runs left, for the protocol that reviews it.
 
     Raises:
         CredentialsError: no AWS credentials can be found.
         EvidenceError: an answer can't be recorded.
+        SandboxError: the kit is to be challenged, and the embedded account can't be started.
     """
+    if protocol_id == TOOL:
+        # imported here: only this needs the sandbox, and what makes and signs records
+        from kit.collect.tool import collect_tool  # noqa: PLC0415
+
+        return collect_tool(parameters, store, executor, progress)
     return _gather(
         protocol_id,
         parameters,
@@ -66,6 +74,10 @@ def gather_again(
     Raises:
         EvidenceError: the evidence does not hold what is asked, holds what was not asked for, or can't be read.
     """
+    if protocol_id == TOOL:
+        from kit.collect.tool import collect_tool_again  # noqa: PLC0415 - as above
+
+        return collect_tool_again(evidence, executor, progress)
     recorder, objects = Replayer(evidence), ReplayedObjects(evidence)
 
     def opened(open_storage: Callable[[str], Storage | str]) -> AbstractContextManager[Objects]:

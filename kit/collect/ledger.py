@@ -7,15 +7,18 @@ import contextlib
 import gzip
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+from pydantic_core import from_json
 
 from kit.canonical import Json, sha256_file
 from kit.errors import EvidenceError
-from kit.evidence import EvidenceStore, is_ledger, read_index, unwritable
+from kit.evidence import Entry, EvidenceStore, is_ledger, read_index, unwritable
 
 SUFFIX = ".jsonl.gz"
+_BLOCK = 1 << 20
 
 
 class Ledger:
@@ -91,21 +94,32 @@ def encode_line(line: Json) -> bytes:
     return json.dumps(line, sort_keys=True, separators=(",", ":")).encode()
 
 
-def read_ledger(folder: Path, name: str) -> Iterator[Json]:
+def read_ledger(folder: Path, name: str, index: Sequence[Entry] | None = None, *, held: bool = False) -> Iterator[Any]:
     """Yield the lines of a ledger of an evidence folder, in order; a run that had none yields nothing.
+
+    `index` is that of the folder, where it was read already; `held` says that its files were held to their hashes. A
+    block of the ledger is in memory at a time.
 
     Raises:
         EvidenceError: the ledger is missing, damaged, or not what was recorded.
     """
-    for entry in read_index(folder):
+    for entry in read_index(folder) if index is None else index:
         if is_ledger(entry, name):
             try:
-                if sha256_file(folder / entry.path) != entry.sha256:
+                if not held and sha256_file(folder / entry.path) != entry.sha256:
                     raise ValueError("it was changed")
-                with gzip.open(folder / entry.path, "rb") as stream:
-                    for line in stream:
-                        yield json.loads(line)
+                yield from _lines(folder / entry.path)
             except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
                 raise EvidenceError(
                     f"the ledger {entry.path} can't be read: {error}", "restore it from the archive"
                 ) from error
+
+
+def _lines(path: Path) -> Iterator[Any]:
+    with gzip.open(path, "rb") as stream:
+        rest = b""
+        while block := stream.read(_BLOCK):
+            *lines, rest = (rest + block).split(b"\n")
+            yield from map(from_json, lines)
+        if rest:
+            raise ValueError("it ends in the middle of a line")

@@ -113,7 +113,7 @@ class OutputsFolder:
         verdicts = verdicts_of(folder)
         told: dict[str, Json] = {
             "problem": "",
-            "digest": sha256_file(folder / MANIFEST),
+            "digest": history.digest,
             "verdicts": verdicts,
             "open": _open(folder, manifest),
             "state": None,

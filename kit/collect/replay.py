@@ -29,7 +29,7 @@ def main() -> None:
     # imported here: from the first import on, nothing may reach a network
     from kit import __version__  # noqa: PLC0415
     from kit.catalogue import protocol_as_executed  # noqa: PLC0415
-    from kit.collect.protocols import collect_again  # noqa: PLC0415
+    from kit.collect.gather import gather_again  # noqa: PLC0415
     from kit.errors import KitError  # noqa: PLC0415
     from kit.parameters import RunParameters  # noqa: PLC0415
 
@@ -39,7 +39,7 @@ def main() -> None:
         parameters = RunParameters.load(asked["parameters"])
         of = protocol_as_executed(asked["protocol"], asked["own_checks"])
         with ThreadPoolExecutor(1) as executor:
-            snapshot = collect_again(of.id, parameters, Path(asked["evidence"]), executor, lambda *_, **__: None)
+            snapshot = gather_again(of.id, parameters, Path(asked["evidence"]), executor, lambda *_, **__: None)
         cases = of.test_cases.values()
         caller = snapshot.caller.value
         told["caller"] = {"account": caller.account, "arn": caller.arn} if caller else None

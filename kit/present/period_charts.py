@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from kit.checks.changes import NOW, points, steps
 from kit.checks.deliveries import ACCEPTED_KEY, OTHER_KEY, SSE_S3, TRAIL_KEY, UNENCRYPTED
 from kit.checks.deliveries import UNREAD as NOT_READ
+from kit.checks.review import accepted_on, key_of
 from kit.parameters import RunParameters
 from kit.present import oq_charts, review_charts
 from kit.present.displays import Display
@@ -75,7 +76,7 @@ def objects(snapshot: Snapshot, parameters: RunParameters) -> Display:
     review, days = _review(snapshot), dict[str, Counter[str]]()
     for trail in _trails(snapshot, review) if review else ():
         for day, (one, counts, _) in objects_of(review, trail).items() if review else ():
-            own = one.state.values.get(f"{trail}#key/Arn") if one.state else None
+            own = key_of(one, trail)
             for protection, number in counts.items():
                 kind = _kind(protection, own, day, parameters)
                 days.setdefault(day.isoformat(), Counter())[kind] += number
@@ -88,8 +89,4 @@ def _kind(protection: str, own: object, day: date, parameters: RunParameters) ->
     fixed = {UNREAD: NOT_READ, "AES256": SSE_S3, "not encrypted": UNENCRYPTED}
     if protection in fixed:
         return fixed[protection]
-    accepted = any(
-        one.arn == protection and one.start.date() <= day <= one.end.date()
-        for one in parameters.expected.accepted_kms_keys
-    )
-    return ACCEPTED_KEY if accepted else OTHER_KEY
+    return ACCEPTED_KEY if protection in accepted_on(day, parameters) else OTHER_KEY

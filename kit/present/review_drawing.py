@@ -5,29 +5,27 @@ from datetime import datetime
 
 from kit.present.axes import time_axis, time_axis_height
 from kit.present.figures import (
+    EDGE,
     HAIR,
     INK,
-    LABEL,
     LOOKS,
     SMALL,
     SOFT,
-    WIDTH,
     canvas,
     cell,
     drawing,
-    fitting,
+    label_width,
     legend,
     legend_height,
     lines,
-    width_of,
     write,
+    write_label,
 )
 from kit.present.words import Sign
 
 Cells = Mapping[str, Sequence[Sign | None]]
 """The cells of each row, by its label; None is a place where nothing is to be said."""
 
-_EDGE = WIDTH - 0.02
 _PITCH = 0.9
 _GLYPH = 0.1
 """From what width in inches on a cell has room for its glyph."""
@@ -35,10 +33,10 @@ _GLYPH = 0.1
 
 def draw_over_time(rows: Cells, start: datetime, end: datetime, entries: Sequence[tuple[str, str]]) -> str:
     """Return an SVG drawing of rows of cells of like width from `start` to `end`, with a time axis below."""
-    left, bottom = _label_width(rows), 0.1 + len(rows) * _PITCH
-    foot = bottom + time_axis_height(_EDGE - left, start, end)
+    left, bottom = label_width(rows), 0.1 + len(rows) * _PITCH
+    foot = bottom + time_axis_height(EDGE - left, start, end)
     figure, axes = canvas(foot + legend_height(entries) + 0.1)
-    time_axis(axes, (left, _EDGE, 0.05, bottom + 0.05), start, end)
+    time_axis(axes, (left, EDGE, 0.05, bottom + 0.05), start, end)
     _draw_rows(axes, rows, left, 0.1)
     legend(axes, entries, foot)
     return drawing(figure)
@@ -46,13 +44,13 @@ def draw_over_time(rows: Cells, start: datetime, end: datetime, entries: Sequenc
 
 def draw_calendar(rows: Cells, entries: Sequence[tuple[str, str]]) -> str:
     """Return an SVG drawing of one row a month, with a cell for each of its days."""
-    left, top = _label_width(rows), 0.9
+    left, top = label_width(rows), 0.9
     bottom = top + len(rows) * _PITCH
     figure, axes = canvas(bottom + 0.2 + legend_height(entries))
-    step = (_EDGE - left) / 31
+    step = (EDGE - left) / 31
     for day in range(1, 32):
         write(axes, left + (day - 0.5) * step, top - 0.45, str(day), align="center", size=SMALL, colour=SOFT)
-    lines(axes, [(left, top - 0.05, _EDGE, top - 0.05)], color=INK, linewidth=0.8)
+    lines(axes, [(left, top - 0.05, EDGE, top - 0.05)], color=INK, linewidth=0.8)
     _draw_rows(axes, rows, left, top)
     legend(axes, entries, bottom + 0.15)
     return drawing(figure)
@@ -61,9 +59,9 @@ def draw_calendar(rows: Cells, entries: Sequence[tuple[str, str]]) -> str:
 def _draw_rows(axes: object, rows: Cells, left: float, top: float) -> None:
     for number, (label, signs) in enumerate(rows.items()):
         y = top + number * _PITCH
-        step = (_EDGE - left) / max(len(signs), 1)
-        write(axes, 0, y + _PITCH / 2, fitting(label, left - 0.12, LABEL), size=LABEL)
-        lines(axes, [(left, y + _PITCH, _EDGE, y + _PITCH)], color=HAIR)
+        step = (EDGE - left) / max(len(signs), 1)
+        write_label(axes, y + _PITCH / 2, label)
+        lines(axes, [(left, y + _PITCH, EDGE, y + _PITCH)], color=HAIR)
         for index, sign in enumerate(signs):
             if sign is None:
                 continue
@@ -72,7 +70,3 @@ def _draw_rows(axes: object, rows: Cells, left: float, top: float) -> None:
             if sign.glyph and step * 0.84 >= _GLYPH:
                 middle = (x + step / 2, y + _PITCH / 2)
                 write(axes, *middle, sign.glyph, align="center", size=SMALL, colour=LOOKS[sign.style].text)
-
-
-def _label_width(rows: Cells) -> float:
-    return min(max((width_of(label, LABEL) for label in rows), default=0.5) + 0.15, 2.2)

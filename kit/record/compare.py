@@ -9,9 +9,10 @@ from typing import Any
 from kit.canonical import Json, sha256_file
 from kit.collect.settings import RecordedSettings
 from kit.errors import RecordError, RejectionError
-from kit.findings import Verdict, roll_up
+from kit.findings import Verdict
 from kit.parameters import RunParameters
 from kit.record.manifest import EVIDENCE, FINDINGS, MANIFEST, RECORD, read_manifest
+from kit.record.results import verdict_of_step
 from kit.record.verification.replay import parameters_of
 from kit.record.verification.verify import hold_record
 from kit.review.drift import Drift, State, drift
@@ -84,8 +85,7 @@ def verdicts_of(folder: Path) -> dict[str, str]:
     by_case: dict[str, list[Verdict]] = {}
     for finding in json.loads((folder / FINDINGS).read_bytes())["findings"]:
         by_case.setdefault(finding["test_case"], []).append(Verdict(finding["verdict"]))
-    # a step that was not taken stays that: it is no verdict that another could be rolled up with
-    return {case: (found[0] if len(set(found)) == 1 else roll_up(found)).value for case, found in by_case.items()}
+    return {case: verdict_of_step(found).value for case, found in by_case.items()}
 
 
 def _verified(folder: Path) -> dict[str, Json]:

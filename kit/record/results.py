@@ -4,7 +4,7 @@ Pure functions of the steps' data. A notebook is made with them, and held agains
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from kit.canonical import Json
 from kit.catalogue import Protocol, TestCase
@@ -25,17 +25,19 @@ def step_data(case: TestCase, findings: Sequence[Finding], started: str = "", fi
         **{name: getattr(case, name) for name in ("title", "purpose", "method", "criterion", "criticality")},
         "added_by": case.added_by,
         "clauses": [dict(vars(clause)) for clause in case.clauses],
-        "verdict": _verdict_of(findings).value,
+        "verdict": verdict_of_step(finding.verdict for finding in findings).value,
         "findings": [finding.to_json() for finding in findings],
         "started": started,
         "finished": finished,
     }
 
 
-def _verdict_of(findings: Sequence[Finding]) -> Verdict:
-    """Return the verdict of one step; that of a step that was not taken is NOT_EXECUTED, which leaves a run open."""
-    verdicts = {finding.verdict for finding in findings}
-    return Verdict.NOT_EXECUTED if verdicts == {Verdict.NOT_EXECUTED} else roll_up(verdicts)
+def verdict_of_step(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return the verdict of one step over its findings; that of a step that was not taken is NOT_EXECUTED, which leaves
+    a run open.
+    """
+    seen = set(verdicts)
+    return Verdict.NOT_EXECUTED if seen == {Verdict.NOT_EXECUTED} else roll_up(seen)
 
 
 def all_steps(of: Protocol, taken: Mapping[str, Mapping[str, Json]]) -> list[Mapping[str, Json]]:

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from kit.canonical import Json, well_formed
+from kit.findings import when
 from kit.parameters import RunParameters
 from kit.snapshot import Carried, Remediation
 
@@ -50,5 +51,5 @@ def _delivery(held: Remediation) -> str:
     if held.status.value is None:
         return held.status.why
     latest = held.status.value.get("LatestDeliveryTime")
-    told = f"{latest:%Y-%m-%d %H:%M:%S} UTC" if isinstance(latest, datetime) else "not known"
+    told = when(latest) if isinstance(latest, datetime) else "not known"
     return f"The latest log that CloudTrail tells of was delivered: {told}."

@@ -12,6 +12,7 @@ from typing import Any
 
 from kit.canonical import Json
 from kit.evidence import timestamp
+from kit.findings import when
 from kit.review.drift import ACCOUNT, Change
 
 TRAIL, KEY, BUCKET, GLOBAL = "trail", "key", "bucket", "global"
@@ -82,7 +83,7 @@ class Event:
     @property
     def sentence(self) -> str:
         """The event in words, without a full stop."""
-        return f"{self.name} by {self.by} from {self.source} at {self.time:%Y-%m-%d %H:%M:%S} UTC"
+        return f"{self.name} by {self.by} from {self.source} at {when(self.time)}"
 
     def to_json(self) -> dict[str, Json]:
         """Return what a reader is told of it."""
