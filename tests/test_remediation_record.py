@@ -22,7 +22,7 @@ from kit.record.seal import Sealed
 from kit.record.verification.replay import replay
 from kit.render.record import render_record
 from kit.sandbox.server import Sandbox
-from kit.snapshot import Absence, Answer, Reason
+from kit.snapshot import Absence, Answer, Carried, Reason
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "remediation.ipynb"
 FAULTS = ("key-gone", "not-logging", "validation-off")
@@ -189,6 +189,7 @@ class TestChecks:
             ({"status": Answer("s", (), {})}, "RM-02", Verdict.INCONCLUSIVE),
             ({"status": Answer("s", (), {"LatestDeliveryError": "AccessDenied"})}, "RM-02", Verdict.FAIL),
             ({"status": Answer("s", (), absence=Absence(Reason.DENIED, "x"))}, "RM-02", Verdict.INCONCLUSIVE),
+            ({"carried": (Carried("enable-key-rotation", (Answer("k", (), {}),), ""),)}, "RM-02", Verdict.INCONCLUSIVE),
             ({"carried": ()}, "RM-02", Verdict.NOT_APPLICABLE),
             ({"remaining": ("Start logging",)}, "RM-03", Verdict.FAIL),
         ],
@@ -202,6 +203,7 @@ class TestChecks:
             "nothing delivered",
             "an error",
             "denied",
+            "changed, and not said when",
             "nothing changed",
             "something left",
         ],

@@ -143,6 +143,7 @@ WRONG = {
         "TQ-05", replace(SOUND, comparisons=(Comparison("", 0, "a digest INVALID"), *SOUND.comparisons[1:])), FAIL,
     ),
     "TQ-05 the sound one was not read": ("TQ-05", replace(SOUND, comparisons=(Comparison("", 0, ""),)), FAIL),
+    "TQ-05 nothing was compared": ("TQ-05", replace(SOUND, comparisons=()), FAIL),
     "TQ-05 they are not installed": (
         "TQ-05", replace(SOUND, comparisons=(), stranger="", no_stranger="It is not installed."), NOT_APPLICABLE,
     ),

@@ -49,8 +49,12 @@ def rm_02(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
     if held is None or (held.approved is None and held.steps):
         judgement.doubt("a new delivery", "after the changes", _NOT_DECIDED if held is None else _NOTHING_APPROVED)
         return [judgement.finding("")]
-    if held.changed is None:
+    if not any(one.done for one in held.carried):
         return [judgement.not_applicable("Nothing was changed, so no delivery was waited for.")]
+    if held.changed is None:
+        why = "AWS took a change, and its answer says not when: a delivery can't be told to have come after it."
+        judgement.doubt("a new delivery", "after the changes", why)
+        return [judgement.finding("")]
     since, status = held.changed, held.status
     expected = f"after {when(since)}"
     if status is None:

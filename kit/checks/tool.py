@@ -186,7 +186,7 @@ def tq_05(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:  # no
     def judge(tool: Tool) -> list[Finding]:
         judgement = Judgement("TQ-05", f"aws cloudtrail validate-logs, {tool.stranger or 'not installed'}")
         judgement.rest_on(tool.evidence[STRANGER])
-        if not tool.comparisons:
+        if not tool.comparisons and not tool.stranger:
             return [judgement.not_applicable(tool.no_stranger)]
         changed = {one.faults[0]: one.changed for one in tool.singles if not one.refused}
         clean = [one for one in tool.comparisons if not one.fault]
