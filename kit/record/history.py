@@ -231,7 +231,7 @@ def hold_run(manifest: Mapping[str, Json], entries: Sequence[RegisterEntry], nam
         "kit_version": manifest["executed_with"]["kit_version"],
         "approval": approval["sha256"] if approval else None,
         **{name: manifest[name] for name in ("started", "demonstration", "parameters_sha256", *_CATALOGUE)},
-        **{field: manifest[field] for field in Execution.model_fields if field in manifest},
+        **{field: manifest[field] for field in Execution.model_fields},
     }
     if differ := [field for field, value in told.items() if first.data.get(field) != value]:
         raise RejectionError(f"{name} tells another start of {record_id}: {', '.join(differ)}", RESTORE)

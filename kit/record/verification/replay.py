@@ -54,11 +54,8 @@ def replay(folder: Path, manifest: Mapping[str, Json]) -> Replayed:
 
 
 def parameters_of(manifest: Mapping[str, Json]) -> dict[str, Json]:
-    """Return the parameters that a manifest holds, as the run was given them.
-
-    A kit version that had no such parameter yet left it out, of the manifest and of what it hashed alike.
-    """
-    execution = {name: manifest[name] for name in Execution.model_fields if name in manifest}
+    """Return the parameters that a manifest holds, as the run was given them."""
+    execution = {name: manifest[name] for name in Execution.model_fields}
     return {**manifest["parameters"], "execution": execution}
 
 
