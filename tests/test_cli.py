@@ -359,8 +359,8 @@ class TestSeal:
 
     def test_interrupted_while_sealing_it_says_how_to_go_on(self, call, tmp_path, monkeypatch):
         executed = tmp_path / "out" / "x y.ipynb"
-        monkeypatch.setattr("kit.execute.execute", lambda *_: executed)
-        monkeypatch.setattr(qualify, "_seal", lambda *_: main._interrupt())
+        monkeypatch.setattr("kit.qualify.execute", lambda *_: executed)
+        monkeypatch.setattr("kit.qualify.seal_executed", lambda *_: main._interrupt())
         status, out, err = call("demo", "--output", "out")
         assert (status, out) == (3, "")
         assert err == (

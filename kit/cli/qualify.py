@@ -1,9 +1,8 @@
 """The commands that qualify an account: have a protocol approved, execute it, seal what was executed."""
 
-import shlex
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,7 +22,7 @@ from kit.cli.app import (
     say,
     tell,
 )
-from kit.errors import ExecutionError, KitError, ParameterError
+from kit.errors import KitError, ParameterError
 
 if TYPE_CHECKING:
     from kit.execute import Progress
@@ -115,7 +114,9 @@ def seal(
     as_json: AsJson = False,
 ) -> None:
     """Seal an executed notebook and its evidence into a record, as `run` does."""
-    tell_each((_seal(one, output) for one in (notebook,)), as_json=as_json)
+    from kit.qualify import seal_executed
+
+    tell_each((seal_executed(one, output) for one in (notebook,)), as_json=as_json)
 
 
 def read_parameters(path: Path | None, settings: list[str] | None) -> dict[str, Any]:
@@ -175,43 +176,15 @@ def run_protocol(name: str, mapping: Mapping[str, Any], output: Path, approved: 
     Raises:
         KitError: it did not run to its end, or can't be sealed.
     """
-    from kit.catalogue import protocol as find_protocol
-    from kit.execute import execute, find_notebook
+    from kit.qualify import qualify
 
-    notebook = find_notebook(find_protocol(name).notebook)
-    with progress_bar(name) as progress, _rendering_prepared(), _ended_runs_registered(output):
-        executed = execute(notebook, mapping, output, progress, approved)
-        progress("Sealing the record", 0, 1)
+    with progress_bar(name) as progress:
         try:
-            return _seal(executed, output)
-        except KeyboardInterrupt as error:
-            again = shlex.join(["trailkit", "seal", str(executed), "--output", str(output)])
-            raise ExecutionError("interrupted while sealing", f"the run is kept; seal it with `{again}`") from error
-
-
-@contextmanager
-def _ended_runs_registered(output: Path) -> Iterator[None]:
-    """Have the register say at once what became of a run that the block did not bring to its end."""
-    from kit.record.history import settle
-    from kit.record.register import locked_register
-
-    try:
-        yield
-    except BaseException as error:
-        # it is told what went wrong; that the register can't be written as well is told by the next run
-        with suppress(KitError, OSError), locked_register(output) as register:
-            settle(register, output)
-        # a run that failed stands in the index too
-        if isinstance(error, KitError):
+            return qualify(name, mapping, output, progress, approved)
+        except KitError:
+            # a run that failed stands in the index too
             refresh_index(output)
-        raise
-
-
-def _seal(notebook: Path, output: Path) -> "Sealed":
-    from kit.record.seal import seal as seal_record
-    from kit.render.record import render_record
-
-    return seal_record(notebook, output, render_record)
+            raise
 
 
 def _sign_for_show(record: Path) -> None:
@@ -306,24 +279,3 @@ def progress_bar(name: str) -> Iterator["Progress"]:
             bar.update(tasks[phase], completed=done, total=total, size=decimal(size) if size else "")
 
         yield progress
-
-
-@contextmanager
-def _rendering_prepared() -> Iterator[None]:
-    """Import what renders the record while the notebook runs in its own process."""
-    import threading
-
-    def load() -> None:
-        import kit.render.record  # noqa: F401
-        from kit.render.pdf import load_weasyprint
-
-        # a missing library is told when the record is rendered
-        with suppress(KitError):
-            load_weasyprint()
-
-    thread = threading.Thread(target=load, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        thread.join()
