@@ -32,6 +32,13 @@ def _bucket(name: str) -> str:
     return name
 
 
+def _tag(text: str) -> str:
+    """STS API reference, "Tag": what its key and value may hold."""
+    if not re.fullmatch(r"[\w .:/=+@-]*", text) or not text.isprintable():
+        raise ValueError("holds a character that no tag can have")
+    return text
+
+
 def _endpoint(url: str) -> str:
     try:
         parts = urlsplit(url)
@@ -86,6 +93,9 @@ KeyArn = Annotated[str, Field(pattern=rf"{_ARN}kms:{_REGION}:[0-9]{{12}}:key/{_K
 Bucket = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"), AfterValidator(_bucket)]
 Alias = Annotated[str, Field(pattern=f"^{_ALIAS}$")]
 OrganizationId = Annotated[str, Field(pattern=r"^o-[a-z0-9]{10,32}$")]
+ExternalId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@:/-]{2,1224}$")]
+TagKey = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_tag)]
+TagValue = Annotated[str, Field(max_length=256), AfterValidator(_tag)]
 Endpoint = Annotated[str, Field(max_length=2000), AfterValidator(_endpoint)]
 TestCaseId = Annotated[str, Field(pattern=r"^[A-Z]{2,4}-[0-9]{2,3}$")]
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_one_line)]

@@ -13,6 +13,7 @@ from kit.identifiers import (
     Alias,
     Bucket,
     Endpoint,
+    ExternalId,
     Flag,
     Instant,
     KeyArn,
@@ -21,6 +22,8 @@ from kit.identifiers import (
     OrganizationId,
     Region,
     RoleArn,
+    TagKey,
+    TagValue,
     TestCaseId,
     Text,
     TrailArn,
@@ -72,7 +75,14 @@ class Target(Section):
         description="for each further account, in quotes, the ARN of the role to assume there",
         examples=[{"210987654321": "arn:aws:iam::210987654321:role/GxPAudit"}],
     )
-
+    external_id: ExternalId | None = Field(
+        None,
+        description="the external id that the roles ask for, 2 to 1224 characters; AWS does not treat it as a secret",
+        examples=["gxp-audit-2026"],
+    )
+    session_tags: Annotated[dict[TagKey, TagValue], Field(max_length=50)] = Field(
+        {}, description="tags of the assumed sessions, at most 50", examples=[{"purpose": "gxp-validation"}]
+    )
     log_bucket_account: AccountId | None = Field(
         None,
         description="the account that owns the log bucket, in quotes, where it is not the trail's",
