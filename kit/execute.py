@@ -93,8 +93,8 @@ def _run_papermill(
                 progress_bar=False,
                 # saving before and after each cell costs more than the cells; what a killed run had is its evidence
                 request_save_on_cell_execute=False,
-                cwd=str(notebook.parent),
-                **_local_kernel(Path(scratch), told),
+                # papermill's own `cwd` would be that of this process, and of every run beside this one
+                **_local_kernel(Path(scratch), notebook.parent, told),
             )
         except KeyboardInterrupt as error:
             raise ExecutionError("the run was interrupted", _AGAIN) from error
@@ -110,9 +110,10 @@ def _run_papermill(
             ) from error
 
 
-def _local_kernel(scratch: Path, told: Mapping[str, str]) -> dict[str, Any]:
-    """Return what has the kernel of this Python run with further variables, and talk through sockets in a folder of its
-    own: no port, no network, no other run's. Nothing of this process is changed, so that several can run beside it.
+def _local_kernel(scratch: Path, folder: Path, told: Mapping[str, str]) -> dict[str, Any]:
+    """Return what has the kernel of this Python run in a folder, with further variables, and talk through sockets in
+    one of its own: no port, no network, no other run's. Nothing of this process is changed, so that runs can be made
+    side by side.
 
     What it writes to its own standard error is a library's, and about ending; what a cell writes is in the notebook.
     """
@@ -129,7 +130,7 @@ def _local_kernel(scratch: Path, told: Mapping[str, str]) -> dict[str, Any]:
 
         async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]  # declared for both kinds
             silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-            await super().start_kernel(**options | silent | {"env": {**os.environ, **told}})
+            await super().start_kernel(**options | silent | {"cwd": str(folder), "env": {**os.environ, **told}})
 
     sockets = scratch / "kernel"
     short = len(os.fsencode(sockets)) <= _SOCKET_PATH

@@ -83,6 +83,9 @@ _KEY_ID = r"([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32})"
 AccountId = Annotated[str, Field(pattern=r"^[0-9]{12}$")]
 Region = Annotated[str, Field(pattern=f"^{_REGION}$")]
 RoleArn = Annotated[str, Field(pattern=_ARN + r"iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]{1,576}$")]
+RoleName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@/-]{1,576}$")]
+TargetName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*(\.[a-z0-9_-]+)*$", max_length=64)]
+RoundId = Annotated[str, Field(pattern=r"^ROUND-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}$")]
 TrailArn = Annotated[
     str, Field(pattern=_ARN + rf"cloudtrail:{_REGION}:[0-9]{{12}}:trail/[A-Za-z0-9][A-Za-z0-9._-]{{1,126}}[A-Za-z0-9]$")
 ]

@@ -35,7 +35,7 @@ _DEMO = {
     "protocol_id": "VP-DEMO",
     "reason": "demonstration",
 }
-_STYLES = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow", "NOT EXECUTED": "yellow"}
+STYLES = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow", "NOT EXECUTED": "yellow"}
 _MEANINGS = {
     "executor": "I executed this protocol.",
     "reviewer": "I reviewed this record.",
@@ -83,7 +83,7 @@ def protocol(
             refresh_index(output)
             if not as_json:
                 typer.echo(f"ISSUED  {issued.folder.name}")
-                _tell_files(issued.folder, issued.digest)
+                tell_files(issued.folder, issued.digest)
 
 
 @app.command()
@@ -93,14 +93,33 @@ def run(
     settings: Settings = None,
     approved: Annotated[list[Path] | None, typer.Option("--approved", help="A signed protocol. Repeatable.")] = None,
     trust: Trust = None,
+    targets: Annotated[Path | None, typer.Option("--targets", help="Many targets: a file of them (YAML).")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the round that was broken off.")] = False,
+    executor: Annotated[str, typer.Option("--executor", help="For many targets: processes or threads.")] = "processes",
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="How many; one for each processor if left out.")
+    ] = None,
+    dask: Annotated[
+        str | None, typer.Option("--dask", help="The scheduler of a Dask cluster: tcp://host:8786.")
+    ] = None,
     output: Output = Path("outputs"),
     as_json: AsJson = False,
 ) -> None:
-    """Execute protocols with the parameters of a file, and seal a record of each."""
+    """Execute protocols with the parameters of a file, and seal a record of each; or on many targets, summed up."""
     from kit.catalogue import protocol as find_protocol
     from kit.parameters import RunParameters
 
     named = [find_protocol(name).id for name in protocols]
+    if targets is not None:
+        if parameters is not None or approved:
+            remedy = "put shared parameters under defaults in the targets file; approved protocols are for single runs"
+            raise ParameterError("--targets goes with neither --parameters nor --approved", remedy)
+        from kit.cli.rounds import find_crew, run_round
+
+        crew = find_crew(executor, workers, dask)
+        run_round(named, targets, settings, output, crew, resume=resume, as_json=as_json)
+    if resume or workers or dask:
+        raise ParameterError("--resume, --workers and --dask are for many targets", "name them: --targets FILE")
     mapping = read_parameters(parameters, settings)
     told = RunParameters.load(mapping)
     approvals = read_approvals(approved or [], trust, named, told, silent=as_json)
@@ -211,7 +230,7 @@ def tell_each(records: "Iterator[Sealed]", *, as_json: bool) -> None:
                 tell(warning)
             refresh_index(sealed.folder.parent)
             verdicts.append(sealed.verdict)
-            answer["records"].append(_told(sealed))
+            answer["records"].append(describe(sealed))
             if not as_json:
                 _tell_record(sealed)
         verdict = roll_up(verdicts)
@@ -219,7 +238,7 @@ def tell_each(records: "Iterator[Sealed]", *, as_json: bool) -> None:
     finish(verdict)
 
 
-def _told(sealed: "Sealed") -> dict[str, Any]:
+def describe(sealed: "Sealed") -> dict[str, Any]:
     """Return what a machine is told of a record."""
     from kit.record.results import sentence
 
@@ -241,15 +260,16 @@ def _files_of(folder: Path, digest: str) -> dict[str, Any]:
 
 def _tell_record(sealed: "Sealed") -> None:
     typer.echo(f"{sealed.verdict.value}  {sealed.folder.name}")
-    _tell_files(sealed.folder, sealed.digest)
+    tell_files(sealed.folder, sealed.digest)
     from kit.record.results import sentence
 
     columns = {"test case": True, "verdict": True, "finding": False}
     words = ((step["test_case"], step["verdict"].replace("_", " "), sentence(step)) for step in sealed.executed.steps)
-    print_table(columns, words, _STYLES)
+    print_table(columns, words, STYLES)
 
 
-def _tell_files(folder: Path, digest: str) -> None:
+def tell_files(folder: Path, digest: str) -> None:
+    """Print where a record and its pages are, and its digest."""
     told = _files_of(folder, digest)
     typer.echo(f"  record  {folder}")
     for label, path in told["files"].items():
