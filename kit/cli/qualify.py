@@ -11,6 +11,8 @@ import typer
 
 from kit.cli.app import (
     AsJson,
+    FailOn,
+    Fails,
     Output,
     Parameters,
     Settings,
@@ -45,7 +47,7 @@ _MEANINGS = {
 
 
 @app.command()
-def demo(output: Output = Path("outputs"), as_json: AsJson = False) -> None:
+def demo(fail_on: Fails = FailOn.INCONCLUSIVE, output: Output = Path("outputs"), as_json: AsJson = False) -> None:
     """Execute both qualifications against the embedded account, and seal and sign a record of each."""
     parameters = {"target": "sandbox", "execution": _DEMO}
 
@@ -54,7 +56,7 @@ def demo(output: Output = Path("outputs"), as_json: AsJson = False) -> None:
         _sign_for_show(sealed.folder)
         return sealed
 
-    tell_each(map(qualify, ("IQ", "OQ")), as_json=as_json)
+    tell_each(map(qualify, ("IQ", "OQ")), as_json=as_json, fail_on=fail_on)
 
 
 @app.command()
@@ -94,6 +96,7 @@ def run(
     settings: Settings = None,
     approved: Annotated[list[Path] | None, typer.Option("--approved", help="A signed protocol. Repeatable.")] = None,
     trust: Trust = None,
+    fail_on: Fails = FailOn.INCONCLUSIVE,
     output: Output = Path("outputs"),
     as_json: AsJson = False,
 ) -> None:
@@ -105,17 +108,19 @@ def run(
     mapping = read_parameters(parameters, settings)
     told = RunParameters.load(mapping)
     approvals = read_approvals(approved or [], trust, named, told, silent=as_json)
-    tell_each((run_protocol(name, mapping, output, approvals.get(name)) for name in named), as_json=as_json)
+    records = (run_protocol(name, mapping, output, approvals.get(name)) for name in named)
+    tell_each(records, as_json=as_json, fail_on=fail_on)
 
 
 @app.command()
 def seal(
     notebook: Annotated[Path, typer.Argument(help="An executed notebook.")],
+    fail_on: Fails = FailOn.INCONCLUSIVE,
     output: Output = Path("outputs"),
     as_json: AsJson = False,
 ) -> None:
     """Seal an executed notebook and its evidence into a record, as `run` does."""
-    tell_each((_seal(one, output) for one in (notebook,)), as_json=as_json)
+    tell_each((_seal(one, output) for one in (notebook,)), as_json=as_json, fail_on=fail_on)
 
 
 def read_parameters(path: Path | None, settings: list[str] | None) -> dict[str, Any]:
@@ -226,7 +231,7 @@ def _sign_for_show(record: Path) -> None:
         sign(record, role, _MEANINGS[role], throwaway_key(role))
 
 
-def tell_each(records: "Iterator[Sealed]", *, as_json: bool) -> None:
+def tell_each(records: "Iterator[Sealed]", *, as_json: bool, fail_on: FailOn = FailOn.INCONCLUSIVE) -> None:
     """Tell of each record as soon as it stands, and end with the status of the verdict over all."""
     from kit.findings import roll_up
 
@@ -243,7 +248,7 @@ def tell_each(records: "Iterator[Sealed]", *, as_json: bool) -> None:
                 _tell_record(sealed)
         verdict = roll_up(verdicts)
         answer["verdict"] = verdict.value
-    finish(verdict)
+    finish(verdict, fail_on)
 
 
 def _told(sealed: "Sealed") -> dict[str, Any]:
