@@ -21,6 +21,7 @@ from kit import __version__
 from kit.canonical import sha256_file
 from kit.cli import app, main, qualify
 from kit.findings import Verdict
+from kit.record import job_summary
 from kit.record.manifest import RUNS, SIGNED
 from kit.record.register import REGISTER
 from kit.record.verification.verify import verify
@@ -391,6 +392,38 @@ class TestSeal:
         status, _, err = call("demo", "--fail-on", "inconclusve")
         assert status == 2
         assert "'fail', 'inconclusive', 'never'" in err
+
+    def test_a_summary_has_each_record_and_what_came_to_none(self, call, tmp_path, monkeypatch):
+        outputs = copied(executed_once("rotation-off"), tmp_path)
+        monkeypatch.setattr("kit.render.record.render_pdf", lambda *_: b"%PDF")
+        (tmp_path / "summary.md").write_text("# The job\n")
+        assert call("seal", "outputs/x.ipynb", "--summary", "summary.md")[::2] == (1, "")
+        text = (tmp_path / "summary.md").read_text(encoding="utf-8")
+        (record,) = outputs.glob("IQ-*")
+        assert text.startswith(f"# The job\n## FAIL: {job_summary.escaped('Installation')}")
+        assert f"`{record.name}`" in text
+        assert call("seal", "none.ipynb", "--summary", "summary.md")[0] == 2
+        added = (tmp_path / "summary.md").read_text(encoding="utf-8").removeprefix(text)
+        assert added.startswith("## Not completed\n\nnone\\.ipynb can\\'t be read")
+
+    def test_a_summary_that_cannot_be_written_is_told_before_anything_is_executed(self, call, monkeypatch):
+        monkeypatch.setattr("kit.execute.execute", lambda *_: 1 / 0)
+        told = "the summary nowhere/s.md can't be written: No such file or directory\nname another file (--summary)\n"
+        assert call("demo", "--summary", "nowhere/s.md") == (2, "", told)
+
+    def test_a_summary_that_is_lost_on_the_way_takes_no_verdict_with_it(self, call, tmp_path, monkeypatch):
+        copied(executed_once(), tmp_path)
+        monkeypatch.setattr("kit.render.record.render_pdf", lambda *_: b"%PDF")
+        append, asked = job_summary.append, []
+
+        def append_once(path: Path, text: str) -> None:
+            append(path if not asked else tmp_path / "nowhere" / "s.md", text)
+            asked.append(path)
+
+        monkeypatch.setattr("kit.record.job_summary.append", append_once)
+        status, out, err = call("seal", "outputs/x.ipynb", "--summary", "s.md")
+        assert (status, len(err.splitlines())) == (0, 2)
+        assert out.startswith("PASS  IQ-")
 
     def test_a_path_that_the_terminal_cannot_print_is_printed_all_the_same(self, call, tmp_path, monkeypatch):
         outputs = copied(executed_once(), tmp_path)
