@@ -45,8 +45,7 @@ mutants: $(STAMP) ## change checks and digests in one place at a time, and see t
 	@nice -n 19 $(BIN)/mutmut run
 
 schema: $(STAMP) ## write parameters/parameters.schema.json from the model
-	@$(BIN)/python -c 'from kit.canonical import pretty; from kit.parameters import json_schema; print(pretty(json_schema()))' \
-		> parameters/parameters.schema.json
+	@$(BIN)/trailkit schema parameters > parameters/parameters.schema.json
 
 lock: $(STAMP) ## resolve the dependencies anew and write requirements.lock
 	@sed '/^[^#]/,$$d' requirements.lock > requirements.lock.new

@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import yaml
 from fixtures.runs import copied, executed_once, make_record, processes_marked, run_id
 
 from kit import __version__
 from kit.canonical import sha256_file
 from kit.cli import app, main, qualify
+from kit.findings import Verdict
+from kit.record import job_summary
 from kit.record.manifest import RUNS, SIGNED
 from kit.record.register import REGISTER
 from kit.record.verification.verify import verify
@@ -347,6 +350,80 @@ class TestSeal:
         status, out, err = call("seal", "outputs/x.ipynb")
         assert (status, err) == (expected, "")
         assert out.startswith(f"{verdict}  IQ-")
+
+    @pytest.mark.parametrize(
+        ("verdict", "statuses"),
+        [
+            ("PASS", {"fail": 0, "inconclusive": 0, "never": 0}),
+            ("FAIL", {"fail": 1, "inconclusive": 1, "never": 0}),
+            ("INCONCLUSIVE", {"fail": 0, "inconclusive": 3, "never": 0}),
+            ("NOT_APPLICABLE", {"fail": 0, "inconclusive": 3, "never": 0}),
+        ],
+    )
+    def test_fail_on_says_which_verdict_ends_with_0_and_tells_that_it_is_no_pass(self, verdict, statuses, capsys):
+        for choice, expected in statuses.items():
+            with pytest.raises(typer.Exit) as ended:
+                app.finish(Verdict(verdict), app.FailOn(choice))
+            assert ended.value.exit_code == expected
+            told = f"{verdict} is no PASS; the status is 0 only because of --fail-on {choice}\n"
+            assert capsys.readouterr() == ("", told if verdict != "PASS" and expected == 0 else "")
+
+    @pytest.mark.parametrize(("faults", "choice"), [("deny-get-key-policy", "fail"), ("rotation-off", "never")])
+    def test_a_record_that_did_not_pass_can_end_with_0(self, faults, choice, call, tmp_path, monkeypatch):
+        copied(executed_once(faults), tmp_path)
+        monkeypatch.setattr("kit.render.record.render_pdf", lambda *_: b"%PDF")
+        status, out, err = call("seal", "outputs/x.ipynb", "--fail-on", choice)
+        assert status == 0
+        assert out.startswith("INCONCLUSIVE  IQ-" if choice == "fail" else "FAIL  IQ-")
+        assert "is no PASS" in err
+
+    @pytest.mark.parametrize("choice", ["fail", "never"])
+    def test_fail_on_forgives_no_misuse_and_no_run_that_did_not_complete(self, choice, call, tmp_path, monkeypatch):
+        assert call("seal", "none.ipynb", "--fail-on", choice)[0] == 2
+        assert call("run", "iq", "--fail-on", choice)[0] == 2
+        outputs = copied(executed_once(leave_out=("conclude",)), tmp_path)
+        status, out, err = call("seal", outputs / "x.ipynb", "--fail-on", choice)
+        assert (status, out) == (3, "")
+        assert "never came to its conclusion" in err
+        monkeypatch.setattr("kit.execute.execute", lambda *_: main._interrupt())
+        assert call("demo", "--fail-on", choice) == (3, "", "interrupted\nrun it again; nothing half is left\n")
+
+    def test_fail_on_knows_three_words(self, call):
+        status, _, err = call("demo", "--fail-on", "inconclusve")
+        assert status == 2
+        assert "'fail', 'inconclusive', 'never'" in err
+
+    def test_a_summary_has_each_record_and_what_came_to_none(self, call, tmp_path, monkeypatch):
+        outputs = copied(executed_once("rotation-off"), tmp_path)
+        monkeypatch.setattr("kit.render.record.render_pdf", lambda *_: b"%PDF")
+        (tmp_path / "summary.md").write_text("# The job\n")
+        assert call("seal", "outputs/x.ipynb", "--summary", "summary.md")[::2] == (1, "")
+        text = (tmp_path / "summary.md").read_text(encoding="utf-8")
+        (record,) = outputs.glob("IQ-*")
+        assert text.startswith(f"# The job\n## FAIL: {job_summary.escaped('Installation')}")
+        assert f"`{record.name}`" in text
+        assert call("seal", "none.ipynb", "--summary", "summary.md")[0] == 2
+        added = (tmp_path / "summary.md").read_text(encoding="utf-8").removeprefix(text)
+        assert added.startswith("## Not completed\n\nnone\\.ipynb can\\'t be read")
+
+    def test_a_summary_that_cannot_be_written_is_told_before_anything_is_executed(self, call, monkeypatch):
+        monkeypatch.setattr("kit.execute.execute", lambda *_: 1 / 0)
+        told = "the summary nowhere/s.md can't be written: No such file or directory\nname another file (--summary)\n"
+        assert call("demo", "--summary", "nowhere/s.md") == (2, "", told)
+
+    def test_a_summary_that_is_lost_on_the_way_takes_no_verdict_with_it(self, call, tmp_path, monkeypatch):
+        copied(executed_once(), tmp_path)
+        monkeypatch.setattr("kit.render.record.render_pdf", lambda *_: b"%PDF")
+        append, asked = job_summary.append, []
+
+        def append_once(path: Path, text: str) -> None:
+            append(path if not asked else tmp_path / "nowhere" / "s.md", text)
+            asked.append(path)
+
+        monkeypatch.setattr("kit.record.job_summary.append", append_once)
+        status, out, err = call("seal", "outputs/x.ipynb", "--summary", "s.md")
+        assert (status, len(err.splitlines())) == (0, 2)
+        assert out.startswith("PASS  IQ-")
 
     def test_a_path_that_the_terminal_cannot_print_is_printed_all_the_same(self, call, tmp_path, monkeypatch):
         outputs = copied(executed_once(), tmp_path)

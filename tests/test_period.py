@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import sleep
@@ -11,7 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from fixtures.runs import NOTEBOOK, PEOPLE, execute_here, sealed
+from fixtures.qualified import DELIVERY, qualify, told
 
 from kit.canonical import canonical
 from kit.errors import RecordError, RejectionError
@@ -23,25 +22,7 @@ from kit.record.verification.replay import replay
 from kit.sandbox.account import ARCHIVE_BUCKET
 from kit.sandbox.server import Sandbox
 
-NOTEBOOKS = {
-    "IQ": NOTEBOOK,
-    "OQ": NOTEBOOK.with_name("oq_log_integrity.ipynb"),
-    "PQ": NOTEBOOK.with_name("pq_periodic_review.ipynb"),
-}
-# so long that a whole day of it is over, and its digests due, whatever the time
-DELIVERY = {"hours": 52, "regions": ["eu-west-1"], "digest_regions": ["eu-west-1", "us-east-1"]}
 SOUND = {f"PQ-0{number}": "PASS" for number in range(1, 7)} | {"PQ-07": "NOT_APPLICABLE"}
-
-
-def told(sandbox: Sandbox, **execution: Any) -> dict[str, Any]:
-    made = sandbox.parameters
-    review = {"review": {"iq_every_days": 92, "oq_every_days": 7}}
-    return made | {"expected": made["expected"] | review, "execution": PEOPLE | execution, "window": {"hours": 50}}
-
-
-def qualify(protocol: str, outputs: Path, parameters: Mapping[str, Any]) -> Sealed:
-    execute_here(outputs, parameters, notebook=NOTEBOOKS[protocol])
-    return sealed(outputs)
 
 
 def verdicts(record: Sealed) -> dict[str, str]:

@@ -1,13 +1,15 @@
 """What every part of the command shares: the application, its options, how it tells and how it ends.
 
-Exits 0 for PASS, 1 for FAIL, 2 for misuse, 3 for INCONCLUSIVE or interrupted. An error is one line of what is wrong and
-one of what to do. Imports are late, so that `--help` answers at once.
+Exits 0 for PASS, 1 for FAIL, 2 for misuse, 3 for INCONCLUSIVE or interrupted; `--fail-on` can have a verdict, and
+nothing else, end with 0. An error is one line of what is wrong and one of what to do. Imports are late, so that
+`--help` answers at once.
 """
 
 import json
 import os
 import sys
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,6 +24,18 @@ if TYPE_CHECKING:
     from kit.findings import Verdict
 
 INTERRUPTED = 3
+
+
+class FailOn(StrEnum):
+    """Which verdicts end a command with another status than 0; INCONCLUSIVE is every verdict but PASS and FAIL."""
+
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+    NEVER = "never"
+
+    def forgives(self, status: int) -> bool:
+        """Return whether the status of a verdict becomes 0."""
+        return self is FailOn.NEVER or (self is FailOn.FAIL and status == INTERRUPTED)
 
 
 class _Commands(TyperGroup):
@@ -51,13 +65,17 @@ Parameters = Annotated[Path | None, typer.Option("--parameters", "-f", help="The
 Settings = Annotated[list[str] | None, typer.Option("--set", help="Set one parameter: key.path=value. Repeatable.")]
 Trust = Annotated[Path | None, typer.Option("--trust", help="Root certificates to trust (PEM).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Fails = Annotated[FailOn, typer.Option("--fail-on", help="The least verdict that ends with another status than 0.")]
 Record = Annotated[Path, typer.Argument(help="The folder of a record.")]
 
 
-def finish(verdict: "Verdict") -> None:
-    """End with the status of a verdict."""
-    codes = {"PASS": 0, "FAIL": 1}
-    raise typer.Exit(codes.get(verdict.value, INTERRUPTED))
+def finish(verdict: "Verdict", fail_on: FailOn = FailOn.INCONCLUSIVE) -> None:
+    """End with the status of a verdict; one that is forgiven ends with 0, and is told to be no PASS."""
+    status = {"PASS": 0, "FAIL": 1}.get(verdict.value, INTERRUPTED)
+    if status and fail_on.forgives(status):
+        say(f"{verdict.value} is no PASS; the status is 0 only because of --fail-on {fail_on.value}", err=True)
+        status = 0
+    raise typer.Exit(status)
 
 
 def tell(error: KitError) -> None:

@@ -10,23 +10,26 @@ import typer
 
 from kit.cli.app import (
     AsJson,
+    FailOn,
+    Fails,
     Output,
     Parameters,
     Settings,
     Trust,
     answering,
     app,
-    finish,
-    print_table,
     refresh_index,
     say,
     tell,
 )
+from kit.cli.telling import files_of, tell_each, tell_files
 from kit.errors import KitError, ParameterError
 
 if TYPE_CHECKING:
     from kit.execute import Progress
     from kit.record.seal import Sealed
+
+Summary = Annotated[Path | None, typer.Option("--summary", help="Append a summary in Markdown to this file.")]
 
 _DEMO = {
     "executed_by": "Demonstration executor",
@@ -35,7 +38,6 @@ _DEMO = {
     "protocol_id": "VP-DEMO",
     "reason": "demonstration",
 }
-STYLES = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow", "NOT EXECUTED": "yellow"}
 _MEANINGS = {
     "executor": "I executed this protocol.",
     "reviewer": "I reviewed this record.",
@@ -44,7 +46,12 @@ _MEANINGS = {
 
 
 @app.command()
-def demo(output: Output = Path("outputs"), as_json: AsJson = False) -> None:
+def demo(
+    fail_on: Fails = FailOn.INCONCLUSIVE,
+    summary: Summary = None,
+    output: Output = Path("outputs"),
+    as_json: AsJson = False,
+) -> None:
     """Execute both qualifications against the embedded account, and seal and sign a record of each."""
     parameters = {"target": "sandbox", "execution": _DEMO}
 
@@ -53,7 +60,7 @@ def demo(output: Output = Path("outputs"), as_json: AsJson = False) -> None:
         _sign_for_show(sealed.folder)
         return sealed
 
-    tell_each(map(qualify, ("IQ", "OQ")), as_json=as_json)
+    tell_each(map(qualify, ("IQ", "OQ")), as_json=as_json, fail_on=fail_on, summary=summary)
 
 
 @app.command()
@@ -79,7 +86,7 @@ def protocol(
             issued = issue(of, find_notebook(of.notebook), told, output, render_protocol)
             for warning in issued.warnings:
                 tell(warning)
-            answer["protocols"].append(_files_of(issued.folder, issued.digest))
+            answer["protocols"].append(files_of(issued.folder, issued.digest))
             refresh_index(output)
             if not as_json:
                 typer.echo(f"ISSUED  {issued.folder.name}")
@@ -102,6 +109,8 @@ def run(
     dask: Annotated[
         str | None, typer.Option("--dask", help="The scheduler of a Dask cluster: tcp://host:8786.")
     ] = None,
+    fail_on: Fails = FailOn.INCONCLUSIVE,
+    summary: Summary = None,
     output: Output = Path("outputs"),
     as_json: AsJson = False,
 ) -> None:
@@ -117,25 +126,31 @@ def run(
         from kit.cli.rounds import find_crew, run_round
 
         crew = find_crew(executor, workers, dask)
-        run_round(named, targets, settings, output, crew, resume=resume, as_json=as_json)
+        run_round(
+            named, targets, settings, output, crew, resume=resume, as_json=as_json, fail_on=fail_on, summary=summary
+        )
     if resume or workers or dask:
         raise ParameterError("--resume, --workers and --dask are for many targets", "name them: --targets FILE")
     mapping = read_parameters(parameters, settings)
     told = RunParameters.load(mapping)
     approvals = read_approvals(approved or [], trust, named, told, silent=as_json)
-    tell_each((run_protocol(name, mapping, output, approvals.get(name)) for name in named), as_json=as_json)
+    records = (run_protocol(name, mapping, output, approvals.get(name)) for name in named)
+    tell_each(records, as_json=as_json, fail_on=fail_on, summary=summary)
 
 
 @app.command()
 def seal(
     notebook: Annotated[Path, typer.Argument(help="An executed notebook.")],
+    fail_on: Fails = FailOn.INCONCLUSIVE,
+    summary: Summary = None,
     output: Output = Path("outputs"),
     as_json: AsJson = False,
 ) -> None:
     """Seal an executed notebook and its evidence into a record, as `run` does."""
     from kit.qualify import seal_executed
 
-    tell_each((seal_executed(one, output) for one in (notebook,)), as_json=as_json)
+    records = (seal_executed(one, output) for one in (notebook,))
+    tell_each(records, as_json=as_json, fail_on=fail_on, summary=summary)
 
 
 def read_parameters(path: Path | None, settings: list[str] | None) -> dict[str, Any]:
@@ -216,65 +231,6 @@ def _sign_for_show(record: Path) -> None:
         return
     for role in ROLES:
         sign(record, role, _MEANINGS[role], throwaway_key(role))
-
-
-def tell_each(records: "Iterator[Sealed]", *, as_json: bool) -> None:
-    """Tell of each record as soon as it stands, and end with the status of the verdict over all."""
-    from kit.findings import roll_up
-
-    verdicts = []
-    with answering(as_json=as_json) as answer:
-        answer |= {"verdict": None, "records": []}
-        for sealed in records:
-            for warning in sealed.warnings:
-                tell(warning)
-            refresh_index(sealed.folder.parent)
-            verdicts.append(sealed.verdict)
-            answer["records"].append(describe(sealed))
-            if not as_json:
-                _tell_record(sealed)
-        verdict = roll_up(verdicts)
-        answer["verdict"] = verdict.value
-    finish(verdict)
-
-
-def describe(sealed: "Sealed") -> dict[str, Any]:
-    """Return what a machine is told of a record."""
-    from kit.record.results import sentence
-
-    test_cases = [
-        {"test_case": step["test_case"], "title": step["title"], "verdict": step["verdict"], "finding": sentence(step)}
-        for step in sealed.executed.steps
-    ]
-    files = _files_of(sealed.folder, sealed.digest)
-    return {"verdict": sealed.verdict.value, **files, "test_cases": test_cases}
-
-
-def _files_of(folder: Path, digest: str) -> dict[str, Any]:
-    from kit.record.manifest import HTML, PDF, SIGNED
-
-    pages = {"html": HTML, "pdf": PDF, "signed": SIGNED}
-    files = {label: str(folder / name) for label, name in pages.items() if (folder / name).exists()}
-    return {"record_id": folder.name, "folder": str(folder), "digest": digest, "files": files}
-
-
-def _tell_record(sealed: "Sealed") -> None:
-    typer.echo(f"{sealed.verdict.value}  {sealed.folder.name}")
-    tell_files(sealed.folder, sealed.digest)
-    from kit.record.results import sentence
-
-    columns = {"test case": True, "verdict": True, "finding": False}
-    words = ((step["test_case"], step["verdict"].replace("_", " "), sentence(step)) for step in sealed.executed.steps)
-    print_table(columns, words, STYLES)
-
-
-def tell_files(folder: Path, digest: str) -> None:
-    """Print where a record and its pages are, and its digest."""
-    told = _files_of(folder, digest)
-    typer.echo(f"  record  {folder}")
-    for label, path in told["files"].items():
-        typer.echo(f"  {label:6}  {path}")
-    typer.echo(f"  digest  {digest}")
 
 
 @contextmanager

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kit.cli.app import AsJson, Output, Parameters, Settings, Trust, answering, app, finish, print_table, say
-from kit.cli.qualify import progress_bar, read_approvals, read_parameters, run_protocol, tell_each
+from kit.cli.qualify import progress_bar, read_approvals, read_parameters, run_protocol
+from kit.cli.telling import tell_each
 from kit.errors import ParameterError, RecordError
 
 if TYPE_CHECKING:

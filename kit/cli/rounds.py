@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from kit.cli.app import answering, finish, print_table, refresh_index, say, tell
-from kit.cli.qualify import STYLES, describe, tell_files
+from kit.cli.app import FailOn, answering, finish, print_table, refresh_index, say, tell
+from kit.cli.telling import STYLES, describe, summarizing, tell_files
 from kit.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ def run_round(
     *,
     resume: bool,
     as_json: bool,
+    fail_on: FailOn,
+    summary: Path | None,
 ) -> None:
     """Qualify every target of a file by each protocol, and end with the status of the summary's verdict.
 
@@ -45,18 +47,19 @@ def run_round(
                 say(f"{len(done)}/{total}  {one.target}  {one.protocol}  {one.verdict or 'NO RECORD'}  {what}")
         refresh_index(output / outcomes[0].target)
 
-    with answering(as_json=as_json) as answer:
+    with answering(as_json=as_json) as answer, summarizing(summary) as summarize:
         answer |= {"verdict": None, "targets": []}
         sealed = conduct(of, protocols, output, crew, told, resume=resume)
         for warning in sealed.warnings:
             tell(warning)
         refresh_index(output)
         answer |= {"verdict": sealed.verdict.value, "summary": describe(sealed)}
+        summarize(sealed)
         if not as_json:
             typer.echo(f"{sealed.verdict.value}  {sealed.folder.name}")
             tell_files(sealed.folder, sealed.digest)
             print_table({"verdict": True, "targets": True}, _tally(answer["targets"]), STYLES)
-    finish(sealed.verdict)
+    finish(sealed.verdict, fail_on)
 
 
 def find_crew(executor: str, workers: int | None, dask: str | None) -> "Crew":

@@ -7,7 +7,7 @@ the record and of the deviation is what the record says, and is held to it.
 
 import getpass
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from kit.record.manifest import (
     RECORD,
     RESTORE,
     SUMS,
+    account_of,
     files_in,
     read_manifest,
     sums_text,
@@ -50,8 +51,6 @@ _MEMBERS = {1: _FIRST, 2: _FIRST | {"record"}}
 
 _FIRST_DEVIATION = ("id", "test_case", "verdict", "expected", "actual", "message")
 _TEXTS = _FIRST - {"schema", "number", "demonstration", "deviation", "register"}
-_SHOWN = "application/vnd.trailkit+json"
-"""The displays of a notebook; not imported, since what shows them is no part of a verification."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +193,7 @@ def _deviations_told(record: Path, manifest: Mapping[str, Json]) -> dict[str, Ma
     if not known:
         return {}
     with malformed_rejected(NOTEBOOK):
-        shown = {row["test_case"]: row for row in _test_cases_in(json.loads((record / NOTEBOOK).read_bytes()))}
+        shown = results.test_cases_in(json.loads((record / NOTEBOOK).read_bytes()))
         cases = {name: shown.get(row["test_case"], {}) for name, row in known.items()}
         return {
             name: {**row, **{member: cases[name].get(member, "") for member in ("title", "criticality")}}
@@ -202,25 +201,12 @@ def _deviations_told(record: Path, manifest: Mapping[str, Json]) -> dict[str, Ma
         }
 
 
-def _test_cases_in(notebook: Json) -> Iterator[Mapping[str, Json]]:
-    """Yield what a notebook shows of its test cases: in its steps, and in the summary for those never taken."""
-    for cell in notebook["cells"]:
-        for output in cell.get("outputs", ()):
-            display = output.get("data", {}).get(_SHOWN, {})
-            if display.get("kind") == "step":
-                yield display["data"]
-            elif display.get("kind") == "summary":
-                yield from display["data"]["rows"]
-
-
 def _told_of(manifest: Mapping[str, Json]) -> dict[str, Json]:
     """Return what an addendum says of its record, as the cover of the record does."""
-    target = manifest["parameters"]["target"]
-    named = target["account_id"] if isinstance(target, dict) else ""
     return {
         "system_id": manifest["system_id"],
         "environment": manifest["environment"],
-        "aws_account": (manifest["caller"] or {}).get("account") or named,
+        "aws_account": account_of(manifest),
         "protocol": manifest["protocol_id"] or manifest["protocol"]["id"],
         "protocol_version": manifest["protocol"]["version"],
         "verdict": manifest["verdict"],

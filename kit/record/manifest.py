@@ -7,7 +7,7 @@ manifest, HTML and PDF included, in the format of `sha256sum`; nothing is circul
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from stat import S_ISDIR, S_ISREG
 
@@ -100,6 +100,13 @@ def read_manifest(folder: Path) -> dict[str, Json]:
             f"{MANIFEST} can't be read: {error.strerror}", "restore it, or name the folder of a sealed record"
         ) from error
     return parse_manifest(content)
+
+
+def account_of(manifest: Mapping[str, Json]) -> str:
+    """Return the AWS account that a record is of: the one that answered, else the one that the parameters name."""
+    target = manifest["parameters"]["target"]
+    named = target["account_id"] if isinstance(target, dict) else ""
+    return str((manifest["caller"] or {}).get("account") or named)
 
 
 def parse_manifest(content: bytes) -> dict[str, Json]:

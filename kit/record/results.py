@@ -12,6 +12,9 @@ from kit.findings import Finding, Verdict, not_executed, roll_up
 
 Steps = Sequence[Mapping[str, Json]]
 
+_SHOWN = "application/vnd.trailkit+json"
+"""The displays of a notebook; not imported, since what shows them is no part of a verification."""
+
 
 def protocol_data(of: Protocol) -> dict[str, Json]:
     """Return what a run shows of its protocol."""
@@ -43,6 +46,23 @@ def verdict_of_step(verdicts: Iterable[Verdict]) -> Verdict:
 def all_steps(of: Protocol, taken: Mapping[str, Mapping[str, Json]]) -> list[Mapping[str, Json]]:
     """Return the data of every step of a protocol, in its order; a step that was not taken is NOT_EXECUTED."""
     return [taken.get(case.id) or step_data(case, [not_executed(case.id)]) for case in of.test_cases.values()]
+
+
+def test_cases_in(notebook: Mapping[str, Json]) -> dict[str, dict[str, Json]]:
+    """Return what an executed notebook shows of each test case: its step, or its row in the summary if never taken.
+
+    The catalogue may say otherwise by the time that a record is read.
+    """
+    found: dict[str, dict[str, Json]] = {}
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", ()):
+            display = output.get("data", {}).get(_SHOWN, {})
+            if display.get("kind") == "step":
+                found[display["data"]["test_case"]] = display["data"]
+            elif display.get("kind") == "summary":
+                for row in display["data"]["rows"]:
+                    found.setdefault(row["test_case"], row)
+    return found
 
 
 def findings_of(steps: Steps) -> list[dict[str, Json]]:
