@@ -1,6 +1,7 @@
 """Executes a notebook through papermill, and lets by none of what papermill lets by."""
 
 import ast
+import asyncio
 import contextlib
 import json
 import logging
@@ -81,7 +82,11 @@ def _run_papermill(
     # what they log is told in our own words; without a handler, Python would print it
     for name in ("papermill", "asyncio"):
         logging.getLogger(name).addHandler(logging.NullHandler())
-    with tempfile.TemporaryDirectory(prefix="trailkit-") as scratch, _told_by(Path(scratch), progress) as told:
+    with (
+        tempfile.TemporaryDirectory(prefix="trailkit-") as scratch,
+        _loop_closed(),
+        _told_by(Path(scratch), progress) as told,
+    ):
         told[OUTPUT_VARIABLE] = str(outputs)
         if approved:
             told[APPROVED_VARIABLE] = str(approved.resolve())
@@ -108,6 +113,22 @@ def _run_papermill(
                 f"{outputs} can't be written: {error.strerror or error}",
                 "free space or choose another folder (--output)",
             ) from error
+
+
+@contextlib.contextmanager
+def _loop_closed() -> Iterator[None]:
+    """Close the event loop that Jupyter opens for a thread, and would leave open; that of the main thread stays."""
+    from jupyter_core.utils import ensure_event_loop  # noqa: PLC0415 - as papermill is
+
+    if threading.current_thread() is threading.main_thread():
+        yield
+        return
+    loop = ensure_event_loop()
+    try:
+        yield
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
 
 
 def _local_kernel(scratch: Path, folder: Path, told: Mapping[str, str]) -> dict[str, Any]:

@@ -38,6 +38,8 @@ class Desk:
         people = {"executed_by": EXECUTOR, "system_id": "SYS-1", "environment": "sandbox", "protocol_id": "VP-1"}
         parameters = {**sandbox.parameters, "execution": people}
         (folder / "FILE").write_text(yaml.safe_dump(parameters), encoding="utf-8")
+        targets = {"defaults": parameters, "targets": [{"name": "production-eu"}]}
+        (folder / "TARGETS").write_text(yaml.safe_dump(targets), encoding="utf-8")
         (folder / "roots.pem").write_bytes(root().write_pem(folder / "r.pem").read_bytes())
         for key, name in KEYS.items():
             person(name).write_p12(folder / key)

@@ -414,3 +414,85 @@ class TestCommand:
         assert done.returncode == 2, done.stderr
         assert len(done.stderr.splitlines()) == 2, done.stderr
         assert done.stderr.startswith(message)
+
+
+def held_alike(record: Path) -> list[Any]:
+    """Return the findings of a record with what each cites in place of the number it has there, sorted; and without how
+    far apart the clocks were just then.
+    """
+    index = [json.loads(line) for line in (record / "evidence" / "index.jsonl").read_bytes().splitlines()]
+    cited = {one["id"]: [one[name] for name in ("service", "operation", "region", "parameters")] for one in index}
+    findings = json.loads((record / "findings.json").read_bytes())["findings"]
+    for finding in findings:
+        finding["evidence"] = sorted((cited[number] for number in finding["evidence"]), key=json.dumps)
+        finding["actual"].pop("local clock against AWS", None)
+    return findings
+
+
+class Cluster:
+    """A Dask scheduler and two workers, processes of this machine that nobody brings back when they die."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self.folder = folder
+        self.environment = environment
+        place = folder / "scheduler.json"
+        told = ("--scheduler-file", str(place), "--no-dashboard")
+        self.processes = [self.start("dask_scheduler", *told, "--host", "127.0.0.1", "--port", "0")]
+        wait_until(place.exists)
+        self.address = json.loads(place.read_text())["address"]
+        worker = ("--nthreads", "1", "--no-nanny", "--host", "127.0.0.1", "--local-directory", str(folder))
+        self.processes += [self.start("dask_worker", *told, *worker) for _ in range(2)]
+
+    def start(self, module: str, *arguments: str) -> "subprocess.Popen[bytes]":
+        command = [sys.executable, "-m", f"distributed.cli.{module}", *arguments]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        return subprocess.Popen(command, cwd=self.folder, env=os.environ | self.environment, **quiet)
+
+    def stop(self) -> None:
+        for process in reversed(self.processes):
+            process.kill()
+            process.wait()
+
+
+def wait_until(holds: Any, patience: float = 60.0) -> None:
+    end = time.monotonic() + patience
+    while not holds():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def cluster(sandbox, tmp_path):
+    folder = tmp_path / "dask"
+    folder.mkdir()
+    started = Cluster(folder, sandbox.environment)
+    try:
+        yield started
+    finally:
+        started.stop()
+
+
+@pytest.mark.slow
+class TestAlike:
+    def test_threads_processes_and_a_cluster_that_loses_a_worker_find_the_same(
+        self, sandbox, cluster, tmp_path
+    ) -> None:
+        file, names = file_of(sandbox, GOOD, BAD, OPEN), ("good", "bad", "open")
+        crew = engine.dask(cluster.address)
+        wait_until(lambda: engine.dask(cluster.address).width == 2)
+        crew = engine.dask(cluster.address)
+        found = {}
+        for kind, of_kind in (("threads", engine.threads(2)), ("processes", engine.processes(2)), ("dask", crew)):
+            done: list[str] = []
+
+            def told(outcomes: list[Outcome], _: int, kind: str = kind, done: list[str] = done) -> None:
+                done.append(outcomes[0].target)
+                if kind == "dask" and len(done) == 1:
+                    # the other target that is under way may be its own, or not
+                    cluster.processes[1].kill()
+
+            conduct(file, ["IQ"], tmp_path / kind, of_kind, told)
+            assert sorted(done) == sorted(names)
+            records = {name: sorted((tmp_path / kind / name).glob("IQ-*")) for name in names}
+            found[kind] = {name: held_alike(paths[-1]) for name, paths in records.items()}
+        assert found["threads"] == found["processes"] == found["dask"]
