@@ -13,6 +13,7 @@ from kit.cli.app import (
     AsJson,
     FailOn,
     Fails,
+    Notebooks,
     Output,
     Parameters,
     Settings,
@@ -54,10 +55,13 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Execute both qualifications against the embedded account, and seal and sign a record of each."""
+    from kit.catalogue import protocol
+    from kit.execute import find_notebook
+
     parameters = {"target": "sandbox", "execution": _DEMO}
 
     def qualify(name: str) -> "Sealed":
-        sealed = run_protocol(name, parameters, output)
+        sealed = run_protocol(name, parameters, output, None, find_notebook(protocol(name).notebook))
         _sign_for_show(sealed.folder)
         return sealed
 
@@ -69,22 +73,23 @@ def protocol(
     protocols: Annotated[list[str], typer.Argument(help="The protocols to issue: iq, oq, pq, tq.")],
     parameters: Parameters = None,
     settings: Settings = None,
+    notebooks: Notebooks = None,
     output: Output = Path("outputs"),
     as_json: AsJson = False,
 ) -> None:
     """Issue protocols for approval, before anything is executed: HTML and PDF, to be signed like a record."""
     from kit.catalogue import protocol as find_protocol
-    from kit.execute import find_notebook
     from kit.parameters import RunParameters
     from kit.record.issue import issue
     from kit.render.record import render_protocol
 
     named = [find_protocol(name) for name in protocols]
+    chosen = choose_notebooks([of.id for of in named], notebooks)
     told = RunParameters.load(read_parameters(parameters, settings))
     with answering(as_json=as_json) as answer:
         answer["protocols"] = []
         for of in named:
-            issued = issue(of, find_notebook(of.notebook), told, output, render_protocol)
+            issued = issue(of, chosen[of.id], told, output, render_protocol)
             for warning in issued.warnings:
                 tell(warning)
             answer["protocols"].append(files_of(issued.folder, issued.digest))
@@ -101,6 +106,7 @@ def run(
     settings: Settings = None,
     approved: Annotated[list[Path] | None, typer.Option("--approved", help="A signed protocol. Repeatable.")] = None,
     trust: Trust = None,
+    notebooks: Notebooks = None,
     fail_on: Fails = FailOn.INCONCLUSIVE,
     summary: Summary = None,
     output: Output = Path("outputs"),
@@ -113,8 +119,9 @@ def run(
     named = [find_protocol(name).id for name in protocols]
     mapping = read_parameters(parameters, settings)
     told = RunParameters.load(mapping)
-    approvals = read_approvals(approved or [], trust, named, told, silent=as_json)
-    records = (run_protocol(name, mapping, output, approvals.get(name)) for name in named)
+    chosen = choose_notebooks(named, notebooks)
+    approvals = read_approvals(approved or [], trust, chosen, told, silent=as_json)
+    records = (run_protocol(name, mapping, output, approvals.get(name), chosen[name]) for name in named)
     tell_each(records, as_json=as_json, fail_on=fail_on, summary=summary)
 
 
@@ -143,10 +150,27 @@ def read_parameters(path: Path | None, settings: list[str] | None) -> dict[str, 
     return apply_settings(load_file(path), settings or [])
 
 
+def choose_notebooks(named: list[str], folder: Path | None = None) -> dict[str, Path]:
+    """Return the notebook of each protocol, the kit's own or that of a folder; of the latter it tells the hash.
+
+    Raises:
+        ParameterError: the folder lacks one, or it was not said which of two is meant.
+    """
+    from kit.catalogue import protocol as find_protocol
+    from kit.execute import choose_notebook, find_notebook, protocol_sha256
+
+    chosen = {name: choose_notebook(find_protocol(name).notebook, folder) for name in named}
+    for path in chosen.values() if folder else ():
+        digest = protocol_sha256(path)
+        known = "the same as" if digest == protocol_sha256(find_notebook(path.name)) else "not"
+        say(f"notebook  {path}, {known} the kit's: protocol_sha256 {digest}", err=True)
+    return chosen
+
+
 def read_approvals(
-    paths: list[Path], trust: Path | None, named: list[str], told: Any, *, silent: bool
+    paths: list[Path], trust: Path | None, notebooks: Mapping[str, Path], told: Any, *, silent: bool
 ) -> dict[str, Path]:
-    """Return the approval of each protocol; where any is given, every protocol needs its own.
+    """Return the approval of each protocol that a notebook is given for; where any is given, each needs its own.
 
     Raises:
         ParameterError: one is missing, given twice, or of a protocol that is not run.
@@ -154,43 +178,38 @@ def read_approvals(
     """
     if not paths:
         return {}
-    import json
-
     from kit.catalogue import protocol as find_protocol
-    from kit.execute import find_notebook
-    from kit.record.executed import sources_sha256
+    from kit.execute import protocol_sha256
     from kit.record.verification.approval import hold_approval, read_approval
 
     read = {path: read_approval(path, trust) for path in paths}
     by_protocol = {approval.manifest["protocol"]["id"]: path for path, approval in read.items()}
-    if missing := [name for name in named if name not in by_protocol]:
+    if missing := [name for name in notebooks if name not in by_protocol]:
         remedy = f"name its signed PDF too, or leave out {missing[0]}"
         raise ParameterError(f"no approval of {missing[0]} was given", remedy)
-    if len(by_protocol) != len(paths) or set(by_protocol) - set(named):
+    if len(by_protocol) != len(paths) or set(by_protocol) - set(notebooks):
         raise ParameterError(
             "an approval is given twice, or of a protocol that is not run", "name one for each protocol"
         )
-    for name in named:
-        of = find_protocol(name)
-        notebook = json.loads(find_notebook(of.notebook).read_bytes())
+    for name, notebook in notebooks.items():
         approval = read[by_protocol[name]]
-        hold_approval(approval, of, told, sources_sha256(notebook))
+        hold_approval(approval, find_protocol(name), told, protocol_sha256(notebook))
         for one in () if silent else approval.statements:
             known = "" if trust else ", by nobody known: no --trust given"
             say(f"approved  {approval.record_id}, {one.role}: {one.name}, {one.time}{known}")
     return by_protocol
 
 
-def run_protocol(name: str, mapping: Mapping[str, Any], output: Path, approved: Path | None = None) -> "Sealed":
-    """Execute the notebook of a protocol with parameters, and seal what was executed.
+def run_protocol(
+    name: str, mapping: Mapping[str, Any], output: Path, approved: Path | None, notebook: Path
+) -> "Sealed":
+    """Execute a notebook of a protocol with parameters, and seal what was executed.
 
     Raises:
         KitError: it did not run to its end, or can't be sealed.
     """
-    from kit.catalogue import protocol as find_protocol
-    from kit.execute import execute, find_notebook
+    from kit.execute import execute
 
-    notebook = find_notebook(find_protocol(name).notebook)
     with progress_bar(name) as progress, _rendering_prepared(), _ended_runs_registered(output):
         executed = execute(notebook, mapping, output, progress, approved)
         progress("Sealing the record", 0, 1)
