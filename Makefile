@@ -6,7 +6,7 @@ BIN := .venv/bin
 DIST := dist
 STAMP := .venv/.installed
 LAB := .venv/etc/jupyter/labconfig/page_config.json
-LOCK_OPTIONS := --group dev --extra pkcs11 --universal --fork-strategy fewest --python-version 3.11 \
+LOCK_OPTIONS := --group dev --extra dask --extra pkcs11 --universal --fork-strategy fewest --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
 .DEFAULT_GOAL := help

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -82,10 +83,10 @@ def _run_papermill(
     # what they log is told in our own words; without a handler, Python would print it
     for name in ("papermill", "asyncio"):
         logging.getLogger(name).addHandler(logging.NullHandler())
-    with (
-        tempfile.TemporaryDirectory(prefix="trailkit-") as scratch,
-        _told_by(Path(scratch), outputs, progress, approved),
-    ):
+    with tempfile.TemporaryDirectory(prefix="trailkit-") as scratch, _told_by(Path(scratch), progress) as told:
+        told[OUTPUT_VARIABLE] = str(outputs)
+        if approved:
+            told[APPROVED_VARIABLE] = str(approved.resolve())
         try:
             papermill.execute_notebook(
                 # papermill fills in what stands in braces
@@ -94,8 +95,8 @@ def _run_papermill(
                 progress_bar=False,
                 # saving before and after each cell costs more than the cells; what a killed run had is its evidence
                 request_save_on_cell_execute=False,
-                cwd=str(notebook.parent),
-                **_local_kernel(Path(scratch)),
+                # papermill's own `cwd` would be that of this process, and of every run beside this one
+                **_local_kernel(Path(scratch), notebook.parent, told),
             )
         except KeyboardInterrupt as error:
             raise ExecutionError("the run was interrupted", _AGAIN) from error
@@ -111,17 +112,27 @@ def _run_papermill(
             ) from error
 
 
-def _local_kernel(scratch: Path) -> dict[str, Any]:
-    """Return what has the kernel talk through sockets in a folder of its own: no port, no network, no other run's.
+def _local_kernel(scratch: Path, folder: Path, told: Mapping[str, str]) -> dict[str, Any]:
+    """Return what has the kernel of this Python run in a folder, with further variables, and talk through sockets in
+    one of its own: no port, no network, no other run's. Nothing of this process is changed, so that runs can be made
+    side by side.
 
     What it writes to its own standard error is a library's, and about ending; what a cell writes is in the notebook.
     """
+    from jupyter_client.kernelspec import KernelSpecManager  # noqa: PLC0415
     from jupyter_client.manager import AsyncKernelManager  # noqa: PLC0415
+    from traitlets import default  # noqa: PLC0415
     from traitlets.config import Config  # noqa: PLC0415
 
     class Quiet(AsyncKernelManager):
+        @default("kernel_spec_manager")
+        def _of_this_python(self) -> KernelSpecManager:
+            # the user may have installed another under the same name
+            return KernelSpecManager(kernel_dirs=[str(Path(sys.prefix) / "share" / "jupyter" / "kernels")])
+
         async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]  # declared for both kinds
-            await super().start_kernel(**options | {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL})
+            silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            await super().start_kernel(**options | silent | {"cwd": str(folder), "env": {**os.environ, **told}})
 
     sockets = scratch / "kernel"
     short = len(os.fsencode(sockets)) <= _SOCKET_PATH
@@ -164,10 +175,10 @@ def _reserve(outputs: Path, stem: str) -> Path:
 
 
 @contextlib.contextmanager
-def _told_by(scratch: Path, outputs: Path, progress: Progress, approved: Path | None) -> Iterator[None]:
-    """Pass on what the notebook's run tells of its progress, while the block runs.
+def _told_by(scratch: Path, progress: Progress) -> Iterator[dict[str, str]]:
+    """Pass on what the notebook's run tells of its progress, while the block runs; yield the variables it needs.
 
-    The kernel inherits the variables. It starts with an IPython profile of its own: nothing of the user's runs in it.
+    The kernel starts with an IPython profile of its own: nothing of the user's runs in it.
     """
     path = scratch / "progress"
     path.touch()
@@ -182,28 +193,13 @@ def _told_by(scratch: Path, outputs: Path, progress: Progress, approved: Path | 
                 else:
                     time.sleep(_POLL_S)
 
-    told = {
-        OUTPUT_VARIABLE: str(outputs),
-        PROGRESS_VARIABLE: str(path),
-        "IPYTHONDIR": str(scratch / "ipython"),
-        # the kernel of this Python, where the user has installed another under the same name
-        "JUPYTER_PREFER_ENV_PATH": "1",
-        **({APPROVED_VARIABLE: str(approved.resolve())} if approved else {}),
-    }
-    kept = {name: os.environ.get(name) for name in told}
-    os.environ |= told
     follower = threading.Thread(target=follow, daemon=True)
     follower.start()
     try:
-        yield
+        yield {PROGRESS_VARIABLE: str(path), "IPYTHONDIR": str(scratch / "ipython")}
     finally:
         done.set()
         follower.join()
-        for name, value in kept.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def find_notebook(name: str) -> Path:

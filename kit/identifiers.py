@@ -32,6 +32,13 @@ def _bucket(name: str) -> str:
     return name
 
 
+def _tag(text: str) -> str:
+    """STS API reference, "Tag": what its key and value may hold."""
+    if not re.fullmatch(r"[\w .:/=+@-]*", text) or not text.isprintable():
+        raise ValueError("holds a character that no tag can have")
+    return text
+
+
 def _endpoint(url: str) -> str:
     try:
         parts = urlsplit(url)
@@ -76,6 +83,9 @@ _KEY_ID = r"([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32})"
 AccountId = Annotated[str, Field(pattern=r"^[0-9]{12}$")]
 Region = Annotated[str, Field(pattern=f"^{_REGION}$")]
 RoleArn = Annotated[str, Field(pattern=_ARN + r"iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]{1,576}$")]
+RoleName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@/-]{1,576}$")]
+TargetName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*(\.[a-z0-9_-]+)*$", max_length=64)]
+RoundId = Annotated[str, Field(pattern=r"^ROUND-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}$")]
 TrailArn = Annotated[
     str, Field(pattern=_ARN + rf"cloudtrail:{_REGION}:[0-9]{{12}}:trail/[A-Za-z0-9][A-Za-z0-9._-]{{1,126}}[A-Za-z0-9]$")
 ]
@@ -86,6 +96,9 @@ KeyArn = Annotated[str, Field(pattern=rf"{_ARN}kms:{_REGION}:[0-9]{{12}}:key/{_K
 Bucket = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"), AfterValidator(_bucket)]
 Alias = Annotated[str, Field(pattern=f"^{_ALIAS}$")]
 OrganizationId = Annotated[str, Field(pattern=r"^o-[a-z0-9]{10,32}$")]
+ExternalId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@:/-]{2,1224}$")]
+TagKey = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_tag)]
+TagValue = Annotated[str, Field(max_length=256), AfterValidator(_tag)]
 Endpoint = Annotated[str, Field(max_length=2000), AfterValidator(_endpoint)]
 TestCaseId = Annotated[str, Field(pattern=r"^[A-Z]{2,4}-[0-9]{2,3}$")]
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_one_line)]

@@ -26,7 +26,19 @@ from pydantic_core import InitErrorDetails
 from kit.canonical import Json
 from kit.errors import ParameterError
 from kit.redaction import find_secret
-from kit.sections import Approved, Execution, Expected, Requirement, Section, Target, Window, distinct
+from kit.sections import (
+    Approved,
+    Excluded,
+    Execution,
+    Expected,
+    Requirement,
+    Round,
+    RoundMember,
+    Section,
+    Target,
+    Window,
+    distinct,
+)
 from kit.strict_yaml import parse
 
 _MAX_BYTES = 1 << 18
@@ -36,9 +48,13 @@ class RunParameters(Section):
     """Everything a run is told, validated; build it with `load`, which is what turns problems into one error."""
 
     target: Annotated[
-        Annotated[Literal["sandbox"], Tag("<sandbox>")] | Annotated[Target, Tag("<account>")],
+        Annotated[Literal["sandbox", "round"], Tag("<sandbox>")] | Annotated[Target, Tag("<account>")],
         Discriminator(lambda value: "<sandbox>" if isinstance(value, str) else "<account>"),
-    ] = Field("sandbox", description="sandbox (the embedded account) or a mapping", examples=["sandbox"])
+    ] = Field(
+        "sandbox",
+        description="sandbox (the embedded account) or a mapping",
+        examples=["sandbox"],
+    )
     expected: Expected = Field(Expected(), description="a mapping", examples=[{"key_alias": "alias/CloudTrailGxPKey"}])
     window: Window = Field(Window(hours=24), description="hours, or start and end", examples=[{"hours": 24}])
     execution: Execution = Field(description="a mapping", examples=[{"executed_by": "Anna Müller"}])
@@ -50,6 +66,11 @@ class RunParameters(Section):
         description="the plan that was approved, for a remediation",
         examples=[{"plan": "…", "change_control": "CC-2026-004"}],
     )
+    of_round: Round | None = Field(
+        None,
+        description="the round that is summed up, where target is round",
+        examples=[{"id": "ROUND-20261130T080000Z-0a1b2c", "protocols": ["IQ"], "…": "…"}],
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -59,7 +80,7 @@ class RunParameters(Section):
         # a section whose every line is commented out reads as null: it is left out, not wrong
         filled = {key: value for key, value in data.items() if value is not None}
         execution = filled.get("execution", {})
-        if not isinstance(filled.get("target"), Mapping) and isinstance(execution, Mapping):
+        if filled.get("target", "sandbox") == "sandbox" and isinstance(execution, Mapping):
             execution = {**_UNSTATED, **execution}
         return {**filled, "execution": execution}
 
@@ -67,10 +88,8 @@ class RunParameters(Section):
     @classmethod
     def _no_evidence_from_a_simulation(cls, execution: Execution, info: ValidationInfo) -> Execution:
         target = info.data.get("target")
-        if target is not None and _is_simulated(target) and execution.environment != "sandbox":
-            cause = ValueError(
-                "neither the embedded account nor a custom endpoint gives GxP evidence: only sandbox will do"
-            )
+        if target not in (None, "round") and _is_simulated(target, None) and execution.environment != "sandbox":
+            cause = ValueError(_NO_EVIDENCE)
             detail = InitErrorDetails(
                 type="value_error", loc=("environment",), input=execution.environment, ctx={"error": cause}
             )
@@ -85,18 +104,25 @@ class RunParameters(Section):
     @property
     def demonstration(self) -> bool:
         """Whether the run can't be GxP evidence: an embedded account, a custom endpoint, or a sandbox environment."""
-        return _is_simulated(self.target) or self.execution.environment == "sandbox"
+        return _is_simulated(self.target, self.of_round) or self.execution.environment == "sandbox"
 
     @property
     def account(self) -> Target:
-        """The account under test and how it is reached.
+        """The account under test and how it is reached; of a round that of its organization, which lists its accounts.
 
         Raises:
-            ParameterError: it is the embedded account, which has no address until it is started.
+            ParameterError: it is the embedded account, which has no address until it is started, or a round of none.
         """
-        if isinstance(self.target, str):
-            raise ParameterError("the embedded account is not started", "begin the run again")
-        return self.target
+        if not isinstance(self.target, str):
+            return self.target
+        if self.of_round and self.of_round.organization:
+            return self.of_round.organization
+        raise ParameterError("the embedded account is not started", "begin the run again")
+
+    @property
+    def account_id(self) -> str:
+        """The account under test; empty where it is a round, which has many."""
+        return "" if self.target == "round" else self.account.account_id
 
     @classmethod
     def load(cls, mapping: object) -> Self:
@@ -116,7 +142,7 @@ class RunParameters(Section):
             raise ParameterError("the parameters are no mapping of keys to values", _REMEDY)
         _refuse_secrets(mapping)
         try:
-            return cls.model_validate(mapping)
+            parameters = cls.model_validate(mapping)
         except ValidationError as error:
             problems: dict[str, str] = {}
             for problem in error.errors(include_url=False):
@@ -125,12 +151,19 @@ class RunParameters(Section):
                     path = _path(problem["loc"])
                     problems.setdefault(".".join(path), _describe(path, problem))
             raise ParameterError("\n".join(problems.values()), _REMEDY) from error
+        if (parameters.target == "round") != (parameters.of_round is not None):
+            raise ParameterError("target: round and the section of_round are only given together", _REMEDY)
+        simulated = _is_simulated(parameters.target, parameters.of_round)
+        if simulated and parameters.execution.environment != "sandbox":
+            raise ParameterError(f"execution.environment: {_NO_EVIDENCE}", _REMEDY)
+        return parameters
 
     def to_json(self) -> dict[str, Json]:
         """Return what the record prints: every value, defaults included, as JSON; `load` gives it back equal."""
         return self.model_dump(mode="json")
 
 
+_NO_EVIDENCE = "neither the embedded account nor a custom endpoint gives GxP evidence: only sandbox will do"
 _UNSTATED = {
     "executed_by": "not stated",
     "system_id": "embedded sandbox account",
@@ -144,13 +177,21 @@ _SECTIONS: dict[str, type[Section]] = {
     "execution": Execution,
     "requirements": Requirement,
     "remediation": Approved,
+    "of_round": Round,
 }
 _REMEDY = "correct the parameters (file, --set option or cell of the notebook), and run again"
 
 
 def json_schema() -> dict[str, Json]:
-    """Return the JSON Schema (2020-12) of a parameters file, for editors; `load` checks more than a schema can say."""
+    """Return the JSON Schema (2020-12) of a parameters file, for editors; `load` checks more than a schema can say.
+
+    What a round's summary is told is written by no editor, and left out.
+    """
     schema = RunParameters.model_json_schema()
+    del schema["properties"]["of_round"]
+    for name in (Round, RoundMember, Excluded):
+        del schema["$defs"][name.__name__]
+    schema["properties"]["target"]["oneOf"][0] = {"const": "sandbox", "type": "string"}
     # only the embedded account goes without an execution section
     needed = schema["$defs"]["Execution"].pop("required")
     del schema["required"]
@@ -223,7 +264,9 @@ def _refuse_secrets(mapping: object) -> None:
         )
 
 
-def _is_simulated(target: Literal["sandbox"] | Target) -> bool:
+def _is_simulated(target: Literal["sandbox", "round"] | Target, of: Round | None) -> bool:
+    if target == "round":
+        return of is None or of.demonstration
     # who answers at a custom endpoint can't be told from a simulator, whatever its name
     return isinstance(target, str) or target.endpoint_url is not None
 

@@ -39,11 +39,12 @@ from kit.snapshot import Reason, Snapshot, answers
 
 if TYPE_CHECKING:
     from kit.collect.outputs import OutputsFolder
+    from kit.collect.summary import TargetFolders
 
 OUTPUT_VARIABLE = "TRAILKIT_OUTPUT"
 APPROVED_VARIABLE = "TRAILKIT_APPROVED"
 THREADS = 12
-INSTALLATION, OPERATION, REVIEW = "IQ", "OQ", "PQ"
+INSTALLATION, OPERATION, REVIEW, SUMMARY = "IQ", "OQ", "PQ", "VS"
 
 _PACKAGES = ("boto3", "botocore", "ipykernel", "matplotlib", "nbconvert", "papermill", "pydantic", "weasyprint")
 
@@ -66,6 +67,7 @@ def begin(
     execution: Json = None,
     requirements: Json = None,
     remediation: Json = None,
+    of_round: Json = None,
 ) -> "Run":
     """Validate the parameters, open the evidence folder and return the run; shown, it is the identity of the run.
 
@@ -83,6 +85,7 @@ def begin(
         "execution": execution,
         "requirements": requirements,
         "remediation": remediation,
+        "of_round": of_round,
     }
     parameters = RunParameters.load({name: value for name, value in named.items() if value is not None})
     of = protocol(protocol_id)
@@ -220,13 +223,18 @@ class Run:
             )
         return self._collection(self._snapshot)
 
-    def _earlier_runs(self) -> "OutputsFolder | None":
-        """Return what earlier runs left, for a review of it."""
-        if self.protocol.id != REVIEW:
-            return None
-        from kit.collect.outputs import OutputsFolder  # noqa: PLC0415 - as `gather`
+    def _earlier_runs(self) -> "OutputsFolder | TargetFolders | None":
+        """Return what earlier runs left, for a review or a summary of it."""
+        # imported here as `gather` is
+        if self.protocol.id == REVIEW:
+            from kit.collect.outputs import OutputsFolder  # noqa: PLC0415
 
-        return OutputsFolder(self._outputs, self.id, self.parameters)
+            return OutputsFolder(self._outputs, self.id, self.parameters)
+        if self.protocol.id == SUMMARY and self.parameters.of_round:
+            from kit.collect.summary import TargetFolders  # noqa: PLC0415
+
+            return TargetFolders(self._outputs, self.parameters.of_round.id)
+        return None
 
     def plan(self) -> Display:
         """Return the plan for what was collected: what would mend it, step by step, and what is left to the operator.

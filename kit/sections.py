@@ -3,6 +3,7 @@
 Descriptions and examples are what an error shows, and what an editor shows from the generated JSON Schema.
 """
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 
@@ -13,6 +14,7 @@ from kit.identifiers import (
     Alias,
     Bucket,
     Endpoint,
+    ExternalId,
     Flag,
     Instant,
     KeyArn,
@@ -21,6 +23,10 @@ from kit.identifiers import (
     OrganizationId,
     Region,
     RoleArn,
+    RoundId,
+    TagKey,
+    TagValue,
+    TargetName,
     TestCaseId,
     Text,
     TrailArn,
@@ -34,8 +40,8 @@ MAX_HOURS = 8784
 
 def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return the values, none of which may be given twice; things with an `id` are told apart by it."""
-    ids = [getattr(value, "id", value) for value in values]
-    if repeated := sorted({str(value) for value in ids if ids.count(value) > 1}):
+    counts = Counter(getattr(value, "id", value) for value in values)
+    if repeated := sorted(str(value) for value, count in counts.items() if count > 1):
         raise ValueError(f"{', '.join(repeated)} is given more than once")
     return values
 
@@ -72,7 +78,14 @@ class Target(Section):
         description="for each further account, in quotes, the ARN of the role to assume there",
         examples=[{"210987654321": "arn:aws:iam::210987654321:role/GxPAudit"}],
     )
-
+    external_id: ExternalId | None = Field(
+        None,
+        description="the external id that the roles ask for, 2 to 1224 characters; AWS does not treat it as a secret",
+        examples=["gxp-audit-2026"],
+    )
+    session_tags: Annotated[dict[TagKey, TagValue], Field(max_length=50)] = Field(
+        {}, description="tags of the assumed sessions, at most 50", examples=[{"purpose": "gxp-validation"}]
+    )
     log_bucket_account: AccountId | None = Field(
         None,
         description="the account that owns the log bucket, in quotes, where it is not the trail's",
@@ -307,6 +320,53 @@ class Execution(Section):
                 }
             ]
         ],
+    )
+
+
+class Excluded(Section):
+    """An account of an organization that is not validated, and why."""
+
+    account_id: AccountId = Field(description="the account's 12 digits, in quotes", examples=["123456789012"])
+    reason: Text = Field(description="why the account is not validated, on one line", examples=["holds no GxP data"])
+
+    @property
+    def id(self) -> str:
+        """The account, by which exclusions are told apart."""
+        return self.account_id
+
+
+class RoundMember(Section):
+    """One target of a round: the name of its outputs folder, and its account; none for the embedded one."""
+
+    name: TargetName = Field(description="the target's name", examples=["production-eu"])
+    account_id: AccountId | None = Field(None, description="the account's 12 digits", examples=["123456789012"])
+
+    @property
+    def id(self) -> str:
+        """The name, by which targets are told apart."""
+        return self.name
+
+
+class Round(Section):
+    """A round of qualifications of many targets, as its summary is told of it; `trailkit run --targets` fills it in.
+
+    `organization` is how the accounts are listed of which the targets were to be all but those `excluded`.
+    """
+
+    id: RoundId = Field(description="the round's id", examples=["ROUND-20261130T080000Z-0a1b2c"])
+    protocols: Annotated[tuple[Line, ...], Field(min_length=1), AfterValidator(distinct)] = Field(
+        description="the protocols of the round", examples=[["IQ", "OQ"]]
+    )
+    targets: Annotated[tuple[RoundMember, ...], Field(min_length=1), AfterValidator(distinct)] = Field(
+        description="the targets, each with name and account_id",
+        examples=[[{"name": "production-eu", "account_id": "123456789012"}]],
+    )
+    demonstration: Flag = Field(description="whether any target is a demonstration", examples=[False])
+    organization: Target | None = Field(
+        None, description="how the organization is reached", examples=[{"account_id": "123456789012"}]
+    )
+    excluded: Annotated[tuple[Excluded, ...], AfterValidator(distinct)] = Field(
+        (), description="the accounts that are not validated, each with its reason", examples=[[]]
     )
 
 

@@ -23,6 +23,7 @@ from kit.tool import Tool
 
 if TYPE_CHECKING:
     from kit.review.period import Review
+    from kit.summary import Summary
 
 T = TypeVar("T")
 
@@ -284,6 +285,7 @@ class Snapshot:
     `prospect` is what only a remediation asks for, `remediation` what became of its plan. `tool` is what the kit did
     when it was challenged, where that was asked for, and then all there is.
     `review` is what a periodic review has before it, or in words why that was not collected; None in another protocol.
+    `summary` is what the summary of a round has before it, and then all there is.
     """
 
     caller: Answer[Caller]
@@ -297,6 +299,7 @@ class Snapshot:
     prospect: Prospect | None = None
     remediation: Remediation | None = None
     review: "Review | str | None" = None
+    summary: "Summary | None" = None
 
     @property
     def moment(self) -> datetime | None:

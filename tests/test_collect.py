@@ -755,6 +755,19 @@ def test_each_account_is_read_with_its_role(stub, folder):
     ]
 
 
+def test_a_role_is_assumed_with_the_external_id_and_the_tags_and_whom_to_refuse_without(stub, folder):
+    server = stub(sts(described_key))
+    stated = {"external_id": "gxp-audit", "session_tags": {"purpose": "validation", "by": "QA"}}
+    readers = live(folder, server.endpoint, role_arn=ROLE, further={"denied reader": OTHER_ROLE}, **stated)
+    readers.sign_in(REGION)
+    own, other = (call.parameters for call in server.asked)
+    assert own["ExternalId"] == "gxp-audit"
+    assert [own[f"Tags.member.{n}.{member}"] for n in (1, 2) for member in ("Key", "Value")] == [
+        "by", "QA", "purpose", "validation",
+    ]  # fmt: skip
+    assert not [name for name in other if name.startswith(("ExternalId", "Tags"))]
+
+
 def test_whoever_assumes_a_role_asks_nothing_else(stub, folder):
     server = stub(sts(lambda _: Reply(b"<GetCallerIdentityResponse/>")))
     readers = live(folder, server.endpoint, role_arn=ROLE)

@@ -135,10 +135,12 @@ class TestDependencies:
         root: Path,
         runtime: dict[str, Requirement],
         development: dict[str, Requirement],
+        pyproject: dict[str, Any],
         folder: str,
         groups: int,
     ) -> None:
-        declared = set(runtime) | (set(development) if groups == 2 else set())
+        extras = [line for extra in pyproject["project"]["optional-dependencies"].values() for line in extra]
+        declared = set(runtime) | set(by_name(extras)) | (set(development) if groups == 2 else set())
         # boto3 and pydantic each bring a core of their own, of the one version that fits
         declared |= {"botocore", "pydantic-core"}
         providers = importlib.metadata.packages_distributions()

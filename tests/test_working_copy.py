@@ -24,6 +24,7 @@ NOTEBOOKS = {path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
 LAID = {
     "README.md", ".gitignore", ".github/workflows/validate.yml", ".gitlab-ci.yml", "outputs/.gitkeep",
     "parameters/account.yaml", "parameters/sandbox.yaml", "parameters/parameters.schema.json",
+    "parameters/targets.example.yaml",
     *(f"notebooks/{name}" for name in NOTEBOOKS),
 }  # fmt: skip
 
@@ -191,7 +192,7 @@ class TestRun:
             taken.append(notebook)
             raise ExecutionError("stopped", "here")
 
-        monkeypatch.setattr("kit.execute.execute", stop)
+        monkeypatch.setattr("kit.qualify.execute", stop)
         return taken
 
     @pytest.fixture

@@ -81,6 +81,7 @@ def policy(
             if "OQ" in named and told.expected.denied_role_arn:
                 roles.add(told.expected.denied_role_arn)
             narrowed |= {"account_id": told.target.account_id, "assumed_roles": tuple(roles)}
+            narrowed["tags_sessions"] = bool(told.target.session_tags)
         narrowed["reader_roles"] = told.expected.reader_role_arns or ()
         if trail := told.expected.trail_arn:
             # without it every trail is judged, and every trail's bucket is read

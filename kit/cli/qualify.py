@@ -1,9 +1,8 @@
 """The commands that qualify an account: have a protocol approved, execute it, seal what was executed."""
 
-import shlex
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,7 +24,7 @@ from kit.cli.app import (
     tell,
 )
 from kit.cli.telling import files_of, tell_each, tell_files
-from kit.errors import ExecutionError, KitError, ParameterError
+from kit.errors import KitError, ParameterError
 
 if TYPE_CHECKING:
     from kit.execute import Progress
@@ -55,13 +54,10 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Execute both qualifications against the embedded account, and seal and sign a record of each."""
-    from kit.catalogue import protocol
-    from kit.execute import find_notebook
-
     parameters = {"target": "sandbox", "execution": _DEMO}
 
     def qualify(name: str) -> "Sealed":
-        sealed = run_protocol(name, parameters, output, None, find_notebook(protocol(name).notebook))
+        sealed = run_protocol(name, parameters, output)
         _sign_for_show(sealed.folder)
         return sealed
 
@@ -107,19 +103,43 @@ def run(
     approved: Annotated[list[Path] | None, typer.Option("--approved", help="A signed protocol. Repeatable.")] = None,
     trust: Trust = None,
     notebooks: Notebooks = None,
+    targets: Annotated[Path | None, typer.Option("--targets", help="Many targets: a file of them (YAML).")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the round that was broken off.")] = False,
+    executor: Annotated[str, typer.Option("--executor", help="For many targets: processes or threads.")] = "processes",
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="How many; one for each processor if left out.")
+    ] = None,
+    dask: Annotated[
+        str | None, typer.Option("--dask", help="The scheduler of a Dask cluster: tcp://host:8786.")
+    ] = None,
     fail_on: Fails = FailOn.INCONCLUSIVE,
     summary: Summary = None,
     output: Output = Path("outputs"),
     as_json: AsJson = False,
 ) -> None:
-    """Execute protocols with the parameters of a file, and seal a record of each."""
+    """Execute protocols with the parameters of a file, and seal a record of each; or on many targets, summed up."""
     from kit.catalogue import protocol as find_protocol
     from kit.parameters import RunParameters
 
     named = [find_protocol(name).id for name in protocols]
+    chosen = choose_notebooks(named, notebooks)
+    if targets is not None:
+        if parameters is not None or approved or notebooks:
+            remedy = (
+                "put shared parameters under defaults in the targets file; approved protocols and notebooks of a "
+                "folder are for single runs"
+            )
+            raise ParameterError("--targets goes with neither --parameters, --approved nor --notebooks", remedy)
+        from kit.cli.rounds import find_crew, run_round
+
+        crew = find_crew(executor, workers, dask)
+        run_round(
+            named, targets, settings, output, crew, resume=resume, as_json=as_json, fail_on=fail_on, summary=summary
+        )
+    if resume or workers or dask:
+        raise ParameterError("--resume, --workers and --dask are for many targets", "name them: --targets FILE")
     mapping = read_parameters(parameters, settings)
     told = RunParameters.load(mapping)
-    chosen = choose_notebooks(named, notebooks)
     approvals = read_approvals(approved or [], trust, chosen, told, silent=as_json)
     records = (run_protocol(name, mapping, output, approvals.get(name), chosen[name]) for name in named)
     tell_each(records, as_json=as_json, fail_on=fail_on, summary=summary)
@@ -134,7 +154,10 @@ def seal(
     as_json: AsJson = False,
 ) -> None:
     """Seal an executed notebook and its evidence into a record, as `run` does."""
-    tell_each((_seal(one, output) for one in (notebook,)), as_json=as_json, fail_on=fail_on, summary=summary)
+    from kit.qualify import seal_executed
+
+    records = (seal_executed(one, output) for one in (notebook,))
+    tell_each(records, as_json=as_json, fail_on=fail_on, summary=summary)
 
 
 def read_parameters(path: Path | None, settings: list[str] | None) -> dict[str, Any]:
@@ -201,48 +224,26 @@ def read_approvals(
 
 
 def run_protocol(
-    name: str, mapping: Mapping[str, Any], output: Path, approved: Path | None, notebook: Path
+    name: str,
+    mapping: Mapping[str, Any],
+    output: Path,
+    approved: Path | None = None,
+    notebook: Path | None = None,
 ) -> "Sealed":
-    """Execute a notebook of a protocol with parameters, and seal what was executed.
+    """Execute a notebook of a protocol, the kit's own if none is given, and seal what was executed.
 
     Raises:
         KitError: it did not run to its end, or can't be sealed.
     """
-    from kit.execute import execute
+    from kit.qualify import qualify
 
-    with progress_bar(name) as progress, _rendering_prepared(), _ended_runs_registered(output):
-        executed = execute(notebook, mapping, output, progress, approved)
-        progress("Sealing the record", 0, 1)
+    with progress_bar(name) as progress:
         try:
-            return _seal(executed, output)
-        except KeyboardInterrupt as error:
-            again = shlex.join(["trailkit", "seal", str(executed), "--output", str(output)])
-            raise ExecutionError("interrupted while sealing", f"the run is kept; seal it with `{again}`") from error
-
-
-@contextmanager
-def _ended_runs_registered(output: Path) -> Iterator[None]:
-    """Have the register say at once what became of a run that the block did not bring to its end."""
-    from kit.record.history import settle
-    from kit.record.register import locked_register
-
-    try:
-        yield
-    except BaseException as error:
-        # it is told what went wrong; that the register can't be written as well is told by the next run
-        with suppress(KitError, OSError), locked_register(output) as register:
-            settle(register, output)
-        # a run that failed stands in the index too
-        if isinstance(error, KitError):
+            return qualify(name, mapping, output, progress, approved, notebook)
+        except KitError:
+            # a run that failed stands in the index too
             refresh_index(output)
-        raise
-
-
-def _seal(notebook: Path, output: Path) -> "Sealed":
-    from kit.record.seal import seal as seal_record
-    from kit.render.record import render_record
-
-    return seal_record(notebook, output, render_record)
+            raise
 
 
 def _sign_for_show(record: Path) -> None:
@@ -279,24 +280,3 @@ def progress_bar(name: str) -> Iterator["Progress"]:
             bar.update(tasks[phase], completed=done, total=total, size=decimal(size) if size else "")
 
         yield progress
-
-
-@contextmanager
-def _rendering_prepared() -> Iterator[None]:
-    """Import what renders the record while the notebook runs in its own process."""
-    import threading
-
-    def load() -> None:
-        import kit.render.record  # noqa: F401
-        from kit.render.pdf import load_weasyprint
-
-        # a missing library is told when the record is rendered
-        with suppress(KitError):
-            load_weasyprint()
-
-    thread = threading.Thread(target=load, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        thread.join()

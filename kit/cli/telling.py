@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from kit.record.seal import Sealed
 
-_STYLES = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow", "NOT EXECUTED": "yellow"}
+STYLES = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow", "NOT EXECUTED": "yellow"}
 
 
 def tell_each(
@@ -33,14 +33,14 @@ def tell_each(
     from kit.findings import roll_up
 
     verdicts = []
-    with answering(as_json=as_json) as answer, _summarizing(summary) as summarize:
+    with answering(as_json=as_json) as answer, summarizing(summary) as summarize:
         answer |= {"verdict": None, "records": []}
         for sealed in records:
             for warning in sealed.warnings:
                 tell(warning)
             refresh_index(sealed.folder.parent)
             verdicts.append(sealed.verdict)
-            answer["records"].append(_told(sealed))
+            answer["records"].append(describe(sealed))
             if not as_json:
                 _tell_record(sealed)
             summarize(sealed)
@@ -50,7 +50,7 @@ def tell_each(
 
 
 @contextmanager
-def _summarizing(path: Path | None) -> "Iterator[Callable[[Sealed], None]]":
+def summarizing(path: Path | None) -> "Iterator[Callable[[Sealed], None]]":
     """Yield what adds a record to the summary, where there is to be one; an error that ends the block is added too.
 
     The first line tells whether it can be written, before anything is executed. Later that is only told: the record
@@ -76,7 +76,7 @@ def _summarizing(path: Path | None) -> "Iterator[Callable[[Sealed], None]]":
         raise
 
 
-def _told(sealed: "Sealed") -> dict[str, Any]:
+def describe(sealed: "Sealed") -> dict[str, Any]:
     """Return what a machine is told of a record."""
     from kit.record.results import sentence
 
@@ -105,7 +105,7 @@ def _tell_record(sealed: "Sealed") -> None:
 
     columns = {"test case": True, "verdict": True, "finding": False}
     words = ((step["test_case"], step["verdict"].replace("_", " "), sentence(step)) for step in sealed.executed.steps)
-    print_table(columns, words, _STYLES)
+    print_table(columns, words, STYLES)
 
 
 def tell_files(folder: Path, digest: str) -> None:

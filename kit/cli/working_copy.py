@@ -17,6 +17,7 @@ _FILES = {
     "parameters/example-account.yaml": "parameters/account.yaml",
     "parameters/parameters.schema.json": "parameters/parameters.schema.json",
     "parameters/sandbox.yaml": "parameters/sandbox.yaml",
+    "parameters/targets.example.yaml": "parameters/targets.example.yaml",
 }
 """What comes with the kit, and its place in a working copy; the notebooks come besides."""
 

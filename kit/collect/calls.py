@@ -110,6 +110,16 @@ GET_BUCKET_REQUEST_PAYMENT = Call(
     "s3", "GetBucketRequestPayment", "s3:GetBucketRequestPayment", "bucket", ("Payer",), "RequestPaymentConfiguration"
 )
 
+LIST_ACCOUNTS = Call(
+    "organizations",
+    "ListAccounts",
+    "organizations:ListAccounts",
+    "*",
+    ("Accounts",),
+    pages="Accounts",
+    protocols=("VS",),
+)
+
 SIMULATE_PRINCIPAL_POLICY = Call(
     "iam",
     "SimulatePrincipalPolicy",

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from time import sleep
+from typing import cast
 
 from kit.collect.account import Progress
 from kit.collect.changes import Pause, await_delivery, carry_out
@@ -21,6 +22,7 @@ from kit.collect.readers import Storage
 from kit.collect.refusal import DENIED
 from kit.collect.review import ReviewScope, Source, collect_review
 from kit.collect.scope import readers_for, scope_of
+from kit.collect.summary import Targets, collect_summary
 from kit.evidence import EvidenceStore
 from kit.parameters import RunParameters
 from kit.recording import Recorder, Replayer
@@ -28,7 +30,7 @@ from kit.remediation.approval import hold_approved
 from kit.remediation.plan import plan
 from kit.snapshot import Remediation, Snapshot
 
-OPERATIONAL, REVIEW, REMEDIAL, TOOL = "OQ", "PQ", "RM", "TQ"
+OPERATIONAL, REVIEW, REMEDIAL, TOOL, SUMMARY = "OQ", "PQ", "RM", "TQ", "VS"
 
 
 def gather(
@@ -38,11 +40,11 @@ def gather(
     credentials: Mapping[str, str],
     executor: Executor,
     progress: Progress,
-    source: Source | None = None,
+    source: Source | Targets | None = None,
 ) -> Snapshot:
     """Return the snapshot that a protocol judges; everything that it rests on is written to the store.
 
-    `source` is what earlier runs left, for the protocol that reviews it.
+    `source` is what earlier runs left, for a protocol that reviews or sums up that.
 
     Raises:
         CredentialsError: no AWS credentials can be found.
@@ -151,9 +153,12 @@ def _gather(
     credentials: Mapping[str, str],
     executor: Executor,
     progress: Progress,
-    source: Source | None = None,
+    source: Source | Targets | None = None,
 ) -> Snapshot:
     expected = parameters.expected
+    if protocol_id == SUMMARY and parameters.of_round:
+        asks = parameters.of_round.organization and readers_for(parameters, recorder, credentials)
+        return collect_summary(recorder, parameters.of_round, cast("Targets | None", source), asks or None, progress)
     operational = protocol_id == OPERATIONAL
     denied = {DENIED: expected.denied_role_arn} if operational and expected.denied_role_arn else {}
     readers = readers_for(parameters, recorder, credentials, denied)
@@ -162,7 +167,7 @@ def _gather(
         wanted = Wanted(expected.kms_key_arn, expected.key_alias, expected.log_bucket)
         return collect_for_plan(readers, scope, wanted, executor, progress)
     if protocol_id == REVIEW:
-        reviewed = ReviewScope(parameters.window, expected.review.archived_restored, source)
+        reviewed = ReviewScope(parameters.window, expected.review.archived_restored, cast("Source | None", source))
         return collect_review(recorder, readers, collect_iq(readers, scope, executor, progress), reviewed, progress)
     if not operational:
         return collect_iq(readers, scope, executor, progress)

@@ -21,6 +21,8 @@ def least_privilege(
     assumed_roles: tuple[str, ...] = (),
     partition: str = "aws",
     protocols: tuple[str, ...] = ("IQ",),
+    *,
+    tags_sessions: bool = False,
 ) -> dict[str, Json]:
     """Return the IAM policy that allows what runs of the protocols ask, and nothing else; every action only reads.
 
@@ -40,12 +42,14 @@ def least_privilege(
         for kind, resource in resources.items()
         if (actions := sorted({call.action for call in calls if call.resource == kind}))
     ]
-    for sid, action, roles in (
-        ("SimulateReaders", SIMULATE_PRINCIPAL_POLICY.action, reader_roles),
-        ("AssumeRoles", "sts:AssumeRole", assumed_roles),
+    # tags are passed with a permission of their own [IAM user guide: Passing session tags in AWS STS]
+    assuming = ["sts:AssumeRole", *(["sts:TagSession"] if tags_sessions else [])]
+    for sid, actions, roles in (
+        ("SimulateReaders", [SIMULATE_PRINCIPAL_POLICY.action], reader_roles),
+        ("AssumeRoles", assuming, assumed_roles),
     ):
         if roles:
-            statements.append({"Sid": sid, "Effect": "Allow", "Action": [action], "Resource": sorted(roles)})
+            statements.append({"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": sorted(roles)})
     return {"Version": "2012-10-17", "Statement": statements}
 
 

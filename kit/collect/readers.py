@@ -74,9 +74,10 @@ class Readers:
     """Reads AWS as the roles that a run names; every answer goes through `ask`, and so into the evidence.
 
     `role_arns` maps an account to the role that reads what lives there; other accounts are read with the credentials
-    the run was started with, or with `role_arn` where given. A call is tried up to `attempts` times where AWS throttles
-    or does not answer. Over a `Replayer` no credentials are looked for and nothing is tried twice. Safe to use from
-    several threads.
+    the run was started with, or with `role_arn` where given. These roles are assumed with the external id and the tags
+    given; those that `further` names, by a name of their own, without. A call is tried up to `attempts` times where AWS
+    throttles or does not answer. Over a `Replayer` no credentials are looked for and nothing is tried twice. Safe to
+    use from several threads.
     """
 
     def __init__(
@@ -87,13 +88,20 @@ class Readers:
         profile: str | None = None,
         role_arn: str | None = None,
         role_arns: Mapping[str, str] | None = None,
+        external_id: str | None = None,
+        session_tags: Mapping[str, str] | None = None,
+        further: Mapping[str, str] | None = None,
         credentials: Mapping[str, str] | None = None,
         attempts: int = ATTEMPTS,
     ) -> None:
         self._recorder = recorder
         self._endpoint_url = endpoint_url
         self._profile = profile if recorder.live else None
-        self._roles = {"": role_arn, **(role_arns or {})}
+        self._roles = {"": role_arn, **(role_arns or {}), **(further or {})}
+        tags = [{"Key": key, "Value": value} for key, value in sorted((session_tags or {}).items())]
+        stated = {"ExternalId": external_id, "Tags": tags or None}
+        self._stated = {name: value for name, value in stated.items() if value is not None}
+        self._unstated = frozenset(further or {})
         self._credentials = dict(credentials or {}) if recorder.live else _REPLAYED
         self._attempts = attempts if recorder.live else 1
         # a custom endpoint has no quota of AWS's, and a replay asks nobody
@@ -289,7 +297,8 @@ class Readers:
             raise _no_credentials(error) from error
         if role is None:
             return Answer("", (), value=source)
-        asked = {"RoleArn": role, "RoleSessionName": "trailkit"}
+        asked: dict[str, Json] = {"RoleArn": role, "RoleSessionName": "trailkit"}
+        asked |= {} if reader in self._unstated else self._stated
         taken = self._ask(source, "", ASSUME_ROLE, region, lambda response, _: _taken(response), asked)
         if taken.absence is not None:
             message = f"assuming {role}: {taken.absence.message}"

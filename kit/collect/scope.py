@@ -22,7 +22,10 @@ def readers_for(
         endpoint_url=target.endpoint_url,
         profile=target.profile,
         role_arn=target.role_arn,
-        role_arns=target.role_arns | dict(further or {}),
+        role_arns=target.role_arns,
+        external_id=target.external_id,
+        session_tags=target.session_tags,
+        further=further,
         credentials=credentials,
         attempts=attempts,
     )

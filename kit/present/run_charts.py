@@ -8,7 +8,7 @@ from typing import Any
 from kit.checks.deliveries import UNREAD, encryption_kind
 from kit.digests.chain import Coverage
 from kit.parameters import RunParameters
-from kit.present import oq_charts, period_charts
+from kit.present import oq_charts, period_charts, round_charts
 from kit.present.charts import controls_by_trail, verdicts_by_requirement
 from kit.present.detection import detection
 from kit.present.displays import Display
@@ -132,5 +132,7 @@ CHARTS: Mapping[str, Callable[[Steps, Snapshot, RunParameters], Display]] = {
     "changes": lambda _, snapshot, parameters: period_charts.changes(snapshot, parameters),
     "days": lambda _, snapshot, parameters: period_charts.coverage(snapshot, parameters),
     "objects": lambda _, snapshot, parameters: period_charts.objects(snapshot, parameters),
+    "targets": lambda _, snapshot, parameters: round_charts.targets(parameters.of_round, snapshot.summary),
+    "cases": lambda _, snapshot, parameters: round_charts.cases(parameters.of_round, snapshot.summary),
 }
 """Every chart by its name."""

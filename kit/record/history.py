@@ -86,10 +86,21 @@ def target_of(protocol_id: str, parameters: RunParameters) -> dict[str, Json]:
     """Return by what repeats are told: the same protocol on the same trail of the same account."""
     return {
         "protocol": protocol_id,
-        "account_id": parameters.account.account_id,
+        "account_id": parameters.account_id,
         "trail_arn": parameters.expected.trail_arn,
         "demonstration": parameters.demonstration,
     }
+
+
+def runs_in_round(entries: Iterable[RegisterEntry], protocol_id: str, round_id: str) -> list[History]:
+    """Return the runs of a protocol whose stated reason names a round, in the order in which they began."""
+    return [
+        one
+        for one in histories(entries).values()
+        if isinstance(target := one.first.get("target"), dict)
+        and target.get("protocol") == protocol_id
+        and str(one.first.get("reason") or "").endswith(round_id)
+    ]
 
 
 def start(register: Register, outputs: Path, run_id: str, of: Mapping[str, Json]) -> dict[str, Json]:

@@ -86,7 +86,8 @@ def overview(outputs: Path) -> Overview:
         head = entries[-1].seen if entries else head
     except KitError as error:
         problem = error
-    rows = [_registered(one, outputs) for one in known.values()]
+    # a round is no run: its summary is, and has a row
+    rows = [_registered(one, outputs) for one in known.values() if not one.last("opened")]
     rows += [_stranger(outputs / name) for name in beside if name not in known]
     rows.sort(key=lambda row: (row.began, row.record_id), reverse=True)
     return Overview(tuple(rows), head, made, problem)

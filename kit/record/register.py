@@ -21,9 +21,9 @@ from kit.record.folders import sync_folder
 REGISTER = "register.jsonl"
 EVENTS = (
     "started", "concluded", "finished", "failed", "aborted", "issued", "re-rendered", "signed", "deviation",
-    "archived",
+    "archived", "opened", "resumed", "closed",
 )  # fmt: skip
-"""What can happen to a run and its record, in the order it usually does."""
+"""What can happen to a run and its record, in the order it usually does; and to a round of many."""
 
 _RESTORE = "restore the register from its back-up"
 _NOTHING = "0" * 64

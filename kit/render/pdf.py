@@ -26,6 +26,7 @@ _ONLY_SCREEN_READS = re.compile(r'</?bdi>| data-label="[^"]*"')
 _LEVEL = 6
 # What is held or replaced while a PDF is made belongs to the whole interpreter.
 _ALONE = Lock()
+_LOADING = Lock()
 _MOMENT = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d+)?Z")
 
 
@@ -56,8 +57,8 @@ def load_weasyprint() -> Any:
         MissingLibraryError: it is not installed, or a library of it is missing.
     """
     try:
-        # where a library of it is missing, WeasyPrint prints a page about it
-        with redirect_stdout(StringIO()):
+        # where a library of it is missing, WeasyPrint prints a page about it; what is printed to is one for all threads
+        with _LOADING, redirect_stdout(StringIO()):
             import weasyprint  # noqa: PLC0415
     except (ImportError, OSError) as error:
         raise MissingLibraryError("the PDF can't be made: the Pango text libraries are missing", _PANGO) from error

@@ -23,7 +23,7 @@ from moto.s3control.models import s3control_backends
 
 from kit.sandbox.account import ACCOUNT_ID as ACCOUNT
 from kit.sandbox.account import DENIED_READER, READER
-from kit.sandbox.calls import CALLER, Answer, Call, Rules, error, json_answer, query_answer, xml_answer
+from kit.sandbox.calls import CALLER, JSON_SERVICES, Answer, Call, Rules, error, json_answer, query_answer, xml_answer
 
 if TYPE_CHECKING:
     from kit.sandbox.delivery import Delivery
@@ -522,5 +522,5 @@ def disabled_region(call: Call) -> Answer | None:
     """Refuse a Region that the account has not opted in to, as AWS does: its credentials are not known there."""
     if call.region not in OPT_IN:
         return None
-    code = "UnrecognizedClientException" if call.service in ("kms", "cloudtrail") else "InvalidClientTokenId"
+    code = "UnrecognizedClientException" if call.service in JSON_SERVICES else "InvalidClientTokenId"
     return error(call, 403, code, "The security token included in the request is invalid.")

@@ -40,8 +40,11 @@ _S3_SUBRESOURCES = {
     "tagging": "BucketTagging",
     "versioning": "BucketVersioning",
 }
-_DENIED = {"kms": "AccessDeniedException", "cloudtrail": "AccessDeniedException", "ec2": "UnauthorizedOperation"}
-_EXPIRED = {"kms": "ExpiredTokenException", "cloudtrail": "ExpiredTokenException", "ec2": "RequestExpired"}
+JSON_SERVICES = ("kms", "cloudtrail", "organizations")
+"""The services that speak the AWS JSON 1.1 protocol."""
+
+_DENIED = dict.fromkeys(JSON_SERVICES, "AccessDeniedException") | {"ec2": "UnauthorizedOperation"}
+_EXPIRED = dict.fromkeys(JSON_SERVICES, "ExpiredTokenException") | {"ec2": "RequestExpired"}
 _S3_VERBS = {"GET": "Get", "PUT": "Put", "DELETE": "Delete"}
 # IAM spells some S3 actions otherwise than the operations they allow (Service Authorization Reference, Amazon S3).
 _S3_ACTIONS = {
@@ -233,7 +236,7 @@ def query_answer(call: Call, result: str) -> Answer:
 
 def error(call: Call, status: int, code: str, message: str) -> Answer:
     """Return an error as the service's own protocol spells it, `status` being that of an XML service."""
-    if call.service in ("kms", "cloudtrail"):
+    if call.service in JSON_SERVICES:
         return json_answer({"__type": code, "message": message}, 500 if status == 500 else 400)
     named = f"<Code>{code}</Code><Message>{escape(message)}</Message>"
     if call.service == "s3":

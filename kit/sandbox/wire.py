@@ -17,13 +17,12 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.serving import BaseWSGIServer, DechunkedInput, WSGIRequestHandler, make_server
 from werkzeug.test import run_wsgi_app
 
-from kit.sandbox import additions, asymmetric, changing, event_history, locking  # noqa: F401  they add to the additions
-from kit.sandbox.calls import CALLER, Answer, Call, Rules, error, identify, s3_id, trace_headers
+from kit.sandbox import additions, asymmetric, changing, event_history, locking, organization  # noqa: F401  they add to the additions
+from kit.sandbox.calls import CALLER, JSON_SERVICES, Answer, Call, Rules, error, identify, s3_id, trace_headers
 
 SERVER = "trailkit-sandbox"
 """The `Server` header of every answer, so that recorded evidence of a demonstration says of itself that it is one."""
 
-_JSON = ("kms", "cloudtrail")
 _REGION = re.compile(r"(Credential=[^/]+/\d{8}/)[^/]+")
 # What moto says of itself, of browsers, or in place of what is set for every answer.
 _MOTO_HEADER = re.compile(
@@ -100,7 +99,7 @@ class Endpoint:
 
 def _spelled(call: Call, answer: Answer) -> Answer:
     """Give moto's answer the content type, request id and defaults of the service's own protocol."""
-    if call.service in _JSON:
+    if call.service in JSON_SERVICES:
         answer.headers["Content-Type"] = "application/x-amz-json-1.1"
         return answer
     if call.service == "s3":

@@ -90,6 +90,8 @@ def hold_manifest(given: Given) -> str:
 def _is_demonstration(manifest: Mapping[str, Json]) -> bool:
     """Return whether a run was one by its parameters; as `RunParameters.demonstration`, of any version of them."""
     target = manifest["parameters"]["target"]
+    if target == "round":
+        return bool(manifest["parameters"]["of_round"]["demonstration"] or manifest["environment"] == "sandbox")
     return isinstance(target, str) or target["endpoint_url"] is not None or manifest["environment"] == "sandbox"
 
 
