@@ -3,13 +3,14 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+DIST := dist
 STAMP := .venv/.installed
 LAB := .venv/etc/jupyter/labconfig/page_config.json
 LOCK_OPTIONS := --group dev --extra dask --extra pkcs11 --universal --fork-strategy fewest --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test lint bench faults mutants schema lock clean
+.PHONY: help demo lab test lint bench faults mutants schema lock dist sbom audit clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -51,6 +52,25 @@ lock: $(STAMP) ## resolve the dependencies anew and write requirements.lock
 	@sed '/^[^#]/,$$d' requirements.lock > requirements.lock.new
 	@$(BIN)/uv pip compile --quiet --upgrade $(LOCK_OPTIONS) pyproject.toml >> requirements.lock.new
 	@mv requirements.lock.new requirements.lock
+
+# One moment for everything in a release, the commit's: the same commit gives the same bytes.
+dist sbom: export SOURCE_DATE_EPOCH = $(shell git log -1 --format=%ct)
+
+dist: $(STAMP) ## build wheel, source distribution and bill of materials, the same bytes for the same commit
+	@[ -z "$$(git status --porcelain)" ] || { echo "What is not committed would be in the build: commit it first, or stash it" >&2; exit 1; }
+	@rm -rf $(DIST)
+	@$(BIN)/python -m hatchling build --directory $(DIST)
+	@$(MAKE) --no-print-directory sbom
+	@cp requirements.lock $(DIST)
+	@cd $(DIST) && sha256sum -- * > SHA256SUMS
+
+sbom: $(STAMP) ## write the bill of materials of requirements.lock, CycloneDX 1.6, validated
+	@mkdir -p $(DIST)
+	@$(BIN)/python -W ignore -m cyclonedx_py requirements --pyproject pyproject.toml --spec-version 1.6 --validate \
+		--output-reproducible --output-file $(DIST)/trailkit.cdx.json requirements.lock
+
+audit: $(STAMP) ## ask for known vulnerabilities of requirements.lock; needs the network
+	@$(BIN)/pip-audit --disable-pip --require-hashes --requirement requirements.lock
 
 clean: ## remove .venv and caches; records in outputs/ stay
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist requirements.lock.new mutants

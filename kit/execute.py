@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kit.canonical import Json
-from kit.errors import ExecutionError, ParameterError, RecordError
+from kit.errors import ExecutionError, KitError, ParameterError, RecordError
 from kit.jupyter import PROGRESS_VARIABLE
 from kit.protocol import APPROVED_VARIABLE, OUTPUT_VARIABLE
+from kit.record.executed import sources_sha256
 from kit.record.manifest import RUNS
+from kit.shipped import shipped
 
 
 class Progress(Protocol):
@@ -227,8 +229,39 @@ def find_notebook(name: str) -> Path:
     Raises:
         ParameterError: it is in neither.
     """
-    package = Path(__file__).parent
-    for folder in (package.parent / "notebooks", package / "_data" / "notebooks"):
-        if (folder / name).is_file():
-            return folder / name
-    raise ParameterError(f"the notebook {name} is not installed", "install the kit again, or run from a working copy")
+    return shipped(f"notebooks/{name}")
+
+
+def choose_notebook(name: str, folder: Path | None = None) -> Path:
+    """Return which notebook is executed: the kit's own, qualified with it, or that of a folder that was named.
+
+    Neither takes the place of the other unsaid: where `notebooks` of the current folder has another of that name, a
+    folder has to be named.
+
+    Raises:
+        ParameterError: the folder has none of that name, or it was not said which of two is meant.
+    """
+    own = find_notebook(name)
+    if folder is not None:
+        if not (folder / name).is_file():
+            raise ParameterError(f"{folder} has no notebook {name}", "name a folder that has it (--notebooks)")
+        return folder / name
+    here = Path("notebooks") / name
+    if here.is_file() and protocol_sha256(here) != protocol_sha256(own):
+        raise ParameterError(
+            f"{here} is another protocol than the kit's {name}, and it is not said which is meant",
+            "name the folder to execute it: --notebooks notebooks; or execute the kit's from another folder",
+        )
+    return own
+
+
+def protocol_sha256(notebook: Path) -> str:
+    """Return the hash of a notebook as written, which a record and an approval hold as `protocol_sha256`.
+
+    Raises:
+        ParameterError: it is no notebook.
+    """
+    try:
+        return sources_sha256(json.loads(notebook.read_bytes()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, KitError) as error:
+        raise ParameterError(f"{notebook} is no notebook that can be read", "restore it, or remove it") from error

@@ -21,15 +21,18 @@ def qualify(
     outputs: Path,
     progress: Progress,
     approved: Path | None = None,
+    notebook: Path | None = None,
 ) -> Sealed:
     """Execute the notebook of a protocol with parameters, seal what was executed, and return the record.
+
+    `notebook` is executed in place of the kit's own.
 
     What became of it is in the register of the outputs folder when this returns, and also when it raises.
 
     Raises:
         KitError: it did not run to its end, or can't be sealed.
     """
-    notebook = find_notebook(protocol(protocol_id).notebook)
+    notebook = notebook or find_notebook(protocol(protocol_id).notebook)
     with _rendering_prepared(), _ended_runs_registered(outputs):
         executed = execute(notebook, parameters, outputs, progress, approved)
         progress("Sealing the record", 0, 1)

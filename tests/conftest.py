@@ -2,6 +2,9 @@
 
 import os
 import shutil
+import subprocess
+import sys
+import sysconfig
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,30 @@ os.environ.update(
 def root() -> Path:
     """The project's folder."""
     return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this working copy."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+    subprocess.run(command, cwd=root, check=True, capture_output=True)
+    (built,) = folder.glob("trailkit-*.whl")
+    return built
+
+
+@pytest.fixture(scope="session")
+def installed_bin(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The commands of a virtual environment in which the wheel is installed; its dependencies are those of this one."""
+    folder = tmp_path_factory.mktemp("environment")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    python = folder / "bin" / "python"
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index"]
+    subprocess.run([*pip, "--disable-pip-version-check", wheel], check=True, capture_output=True)
+    (site,) = (folder / "lib").glob("python*/site-packages")
+    # only a path: nothing that is installed there as editable is found through it
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return folder / "bin"
 
 
 @pytest.fixture(scope="session")

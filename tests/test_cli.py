@@ -385,7 +385,7 @@ class TestSeal:
         status, out, err = call("seal", outputs / "x.ipynb", "--fail-on", choice)
         assert (status, out) == (3, "")
         assert "never came to its conclusion" in err
-        monkeypatch.setattr("kit.execute.execute", lambda *_: main._interrupt())
+        monkeypatch.setattr("kit.qualify.execute", lambda *_: main._interrupt())
         assert call("demo", "--fail-on", choice) == (3, "", "interrupted\nrun it again; nothing half is left\n")
 
     def test_fail_on_knows_three_words(self, call):
@@ -407,7 +407,7 @@ class TestSeal:
         assert added.startswith("## Not completed\n\nnone\\.ipynb can\\'t be read")
 
     def test_a_summary_that_cannot_be_written_is_told_before_anything_is_executed(self, call, monkeypatch):
-        monkeypatch.setattr("kit.execute.execute", lambda *_: 1 / 0)
+        monkeypatch.setattr("kit.qualify.execute", lambda *_: 1 / 0)
         told = "the summary nowhere/s.md can't be written: No such file or directory\nname another file (--summary)\n"
         assert call("demo", "--summary", "nowhere/s.md") == (2, "", told)
 

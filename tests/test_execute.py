@@ -189,7 +189,7 @@ class TestSurroundings:
 
     def test_a_notebook_that_is_not_installed_is_told(self):
         assert find_notebook(NOTEBOOK.name) == NOTEBOOK
-        with pytest.raises(ParameterError, match=r"the notebook oq\.ipynb is not installed"):
+        with pytest.raises(ParameterError, match=r"notebooks/oq\.ipynb is not installed"):
             find_notebook("oq.ipynb")
 
 

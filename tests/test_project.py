@@ -64,13 +64,9 @@ def files(root: Path) -> list[Path]:
 
 
 @pytest.fixture(scope="session")
-def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    """The name of every file in the wheel, built from this folder."""
-    folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
-    subprocess.run(command, cwd=root, check=True, capture_output=True)
-    (built,) = folder.glob("trailkit-*.whl")
-    with zipfile.ZipFile(built) as archive:
+def packed(wheel: Path) -> set[str]:
+    """The name of every file in the wheel."""
+    with zipfile.ZipFile(wheel) as archive:
         return set(archive.namelist())
 
 
@@ -165,15 +161,15 @@ class TestVersion:
 
 
 class TestWheel:
-    def test_every_file_of_the_package_is_in_the_wheel(self, root: Path, files: list[Path], wheel: set[str]) -> None:
-        assert {name for path in files if (name := path.relative_to(root).as_posix()).startswith("kit/")} <= wheel
+    def test_every_file_of_the_package_is_in_the_wheel(self, root: Path, files: list[Path], packed: set[str]) -> None:
+        assert {name for path in files if (name := path.relative_to(root).as_posix()).startswith("kit/")} <= packed
 
-    @pytest.mark.parametrize("folder", ["notebooks", "parameters"])
-    def test_an_installed_kit_finds_notebooks_and_parameters(self, root: Path, wheel: set[str], folder: str) -> None:
-        assert {f"kit/_data/{folder}/{path.name}" for path in (root / folder).iterdir() if path.is_file()} <= wheel
+    @pytest.mark.parametrize("folder", ["notebooks", "parameters", "docs/ci", "docs/ci/github", "docs/working_copy"])
+    def test_an_installed_kit_finds_what_comes_with_it(self, root: Path, packed: set[str], folder: str) -> None:
+        assert {f"kit/_data/{folder}/{path.name}" for path in (root / folder).iterdir() if path.is_file()} <= packed
 
-    def test_the_licence_goes_with_it(self, wheel: set[str]) -> None:
-        assert [name for name in wheel if name.endswith(".dist-info/licenses/LICENSE")]
+    def test_the_licence_goes_with_it(self, packed: set[str]) -> None:
+        assert [name for name in packed if name.endswith(".dist-info/licenses/LICENSE")]
 
 
 class TestFiles:
@@ -275,7 +271,9 @@ class TestMakefile:
             (tmp_path / name).write_bytes((root / name).read_bytes())
         return tmp_path
 
-    @pytest.mark.parametrize("target", ["demo", "lab", "test", "lint", "bench", "schema", "lock", "clean"])
+    @pytest.mark.parametrize(
+        "target", ["demo", "lab", "test", "lint", "bench", "schema", "lock", "dist", "sbom", "audit", "clean"]
+    )
     def test_target_is_listed_by_make_alone(self, root: Path, target: str) -> None:
         listing = self.run(root)
         assert listing.returncode == 0

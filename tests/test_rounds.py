@@ -400,14 +400,15 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (["--targets", "x", "-f", "y"], "--targets goes with neither --parameters nor --approved"),
+            (["--targets", "x", "-f", "y"], "--targets goes with neither --parameters, --approved nor --notebooks"),
+            (["--targets", "x", "--notebooks", "."], "--targets goes with neither --parameters, --approved nor"),
             (["-f", "y", "--resume"], "--resume, --workers and --dask are for many targets"),
             (["--targets", "x", "--executor", "cloud"], "there is no executor 'cloud'"),
             (["--targets", "x", "--dask", "tcp://127.0.0.1:1", "--workers", "2"], "a Dask cluster has the workers"),
             (["--targets", "x", "--dask", "tcp://127.0.0.1:1"], "no Dask scheduler answers at tcp://127.0.0.1:1"),
             (["--targets", "x"], "x: can't be read"),
         ],
-        ids=["two-files", "resume-alone", "executor", "dask-workers", "no-scheduler", "no-file"],
+        ids=["two-files", "notebooks", "resume-alone", "executor", "dask-workers", "no-scheduler", "no-file"],
     )
     def test_misuse_is_told_in_two_lines(self, call, arguments, message) -> None:
         done = call("iq", *arguments)

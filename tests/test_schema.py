@@ -60,7 +60,7 @@ REFUSED: dict[str, tuple[str, Change]] = {
     "a version as text": ("IQ PASS", lambda it: it.update(schema="1")),
     "no version": ("IQ PASS", lambda it: it.pop("schema")),
     "another member": ("IQ PASS", lambda it: it.update(note="x")),
-    "another protocol": ("IQ PASS", lambda it: it.update(protocol="XQ")),
+    "another protocol": ("IQ PASS", lambda it: it.update(protocol="iq")),
     "no run id": ("IQ PASS", lambda it: it.update(run_id="latest")),
     "a demonstration that is not told": ("IQ PASS", lambda it: it.update(demonstration=None)),
     "no finding": ("IQ PASS", lambda it: it.update(findings=[])),

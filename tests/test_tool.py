@@ -5,7 +5,6 @@ import itertools
 import json
 import os
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib import import_module
@@ -224,30 +223,25 @@ def test_a_working_copy_says_that_it_is_none_to_be_held_to() -> None:
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the wheel of this working copy is installed, and a qualification of it was run."""
+def installed(installed_bin: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the kit, installed from its wheel, was qualified."""
     folder = tmp_path_factory.mktemp("installed")
-    built = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
-    subprocess.run(built, cwd=ROOT, check=True, capture_output=True)
-    (wheel,) = folder.glob("*.whl")
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", folder / "site"]
-    subprocess.run([*pip, wheel], check=True, capture_output=True)
     needs = [{"id": "URS-T1", "text": "The tool is qualified.", "risk": "high", "test_cases": ["TQ-02", "TQ-04"]}]
     people = {"executed_by": "Zoë Ōyama", "system_id": "SYS-1", "environment": "qualification", "protocol_id": "VP-1"}
     # an account that nobody can reach from here: nothing is asked of it
     told = {"target": {"account_id": "111111111111"}, "execution": people, "requirements": needs}
     told["expected"] = {"fault_combinations": 3}
     (folder / "p.yaml").write_text(json.dumps(told))
-    done = call(folder, "run", "tq", "--parameters", "p.yaml")
+    done = call(installed_bin, folder, "run", "tq", "--parameters", "p.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 
 
-def call(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+def call(commands: Path, folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     return subprocess.run(
-        [sys.executable, "-P", "-m", "kit.cli.main", *arguments],
-        cwd=folder, env=os.environ | {"PYTHONPATH": str(folder / "site")}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [commands / "trailkit", *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.mark.slow
@@ -275,8 +269,8 @@ class TestWhole:
         assert "Faults and the test cases that see them" in page
         assert "DEMONSTRATION" not in page
 
-    def test_it_is_replayed_from_its_evidence(self, installed: Path, record: Path) -> None:
-        done = call(installed, "verify", str(record), "--replay")
+    def test_it_is_replayed_from_its_evidence(self, installed_bin: Path, installed: Path, record: Path) -> None:
+        done = call(installed_bin, installed, "verify", str(record), "--replay")
         assert done.returncode == 0, done.stdout + done.stderr
 
     def test_a_challenge_that_was_edited_does_not_replay(self, record: Path, tmp_path: Path) -> None:

@@ -65,6 +65,9 @@ Parameters = Annotated[Path | None, typer.Option("--parameters", "-f", help="The
 Settings = Annotated[list[str] | None, typer.Option("--set", help="Set one parameter: key.path=value. Repeatable.")]
 Trust = Annotated[Path | None, typer.Option("--trust", help="Root certificates to trust (PEM).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Notebooks = Annotated[
+    Path | None, typer.Option("--notebooks", help="Take the notebooks of this folder, and not the kit's own.")
+]
 Fails = Annotated[FailOn, typer.Option("--fail-on", help="The least verdict that ends with another status than 0.")]
 Record = Annotated[Path, typer.Argument(help="The folder of a record.")]
 

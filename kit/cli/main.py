@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from kit import __version__
-from kit.cli import account, exchange, qualify, records, remediate, review  # noqa: F401 - each adds its commands
+from kit.cli import account, exchange, qualify, records, remediate, review, working_copy  # noqa: F401 - each adds its commands
 from kit.cli.app import INTERRUPTED, app, tell
 from kit.errors import KitError
 

@@ -12,6 +12,7 @@ from kit.cli.app import (
     AsJson,
     FailOn,
     Fails,
+    Notebooks,
     Output,
     Parameters,
     Settings,
@@ -68,22 +69,23 @@ def protocol(
     protocols: Annotated[list[str], typer.Argument(help="The protocols to issue: iq, oq, pq, tq.")],
     parameters: Parameters = None,
     settings: Settings = None,
+    notebooks: Notebooks = None,
     output: Output = Path("outputs"),
     as_json: AsJson = False,
 ) -> None:
     """Issue protocols for approval, before anything is executed: HTML and PDF, to be signed like a record."""
     from kit.catalogue import protocol as find_protocol
-    from kit.execute import find_notebook
     from kit.parameters import RunParameters
     from kit.record.issue import issue
     from kit.render.record import render_protocol
 
     named = [find_protocol(name) for name in protocols]
+    chosen = choose_notebooks([of.id for of in named], notebooks)
     told = RunParameters.load(read_parameters(parameters, settings))
     with answering(as_json=as_json) as answer:
         answer["protocols"] = []
         for of in named:
-            issued = issue(of, find_notebook(of.notebook), told, output, render_protocol)
+            issued = issue(of, chosen[of.id], told, output, render_protocol)
             for warning in issued.warnings:
                 tell(warning)
             answer["protocols"].append(files_of(issued.folder, issued.digest))
@@ -100,6 +102,7 @@ def run(
     settings: Settings = None,
     approved: Annotated[list[Path] | None, typer.Option("--approved", help="A signed protocol. Repeatable.")] = None,
     trust: Trust = None,
+    notebooks: Notebooks = None,
     targets: Annotated[Path | None, typer.Option("--targets", help="Many targets: a file of them (YAML).")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the round that was broken off.")] = False,
     executor: Annotated[str, typer.Option("--executor", help="For many targets: processes or threads.")] = "processes",
@@ -119,10 +122,14 @@ def run(
     from kit.parameters import RunParameters
 
     named = [find_protocol(name).id for name in protocols]
+    chosen = choose_notebooks(named, notebooks)
     if targets is not None:
-        if parameters is not None or approved:
-            remedy = "put shared parameters under defaults in the targets file; approved protocols are for single runs"
-            raise ParameterError("--targets goes with neither --parameters nor --approved", remedy)
+        if parameters is not None or approved or notebooks:
+            remedy = (
+                "put shared parameters under defaults in the targets file; approved protocols and notebooks of a "
+                "folder are for single runs"
+            )
+            raise ParameterError("--targets goes with neither --parameters, --approved nor --notebooks", remedy)
         from kit.cli.rounds import find_crew, run_round
 
         crew = find_crew(executor, workers, dask)
@@ -133,8 +140,8 @@ def run(
         raise ParameterError("--resume, --workers and --dask are for many targets", "name them: --targets FILE")
     mapping = read_parameters(parameters, settings)
     told = RunParameters.load(mapping)
-    approvals = read_approvals(approved or [], trust, named, told, silent=as_json)
-    records = (run_protocol(name, mapping, output, approvals.get(name)) for name in named)
+    approvals = read_approvals(approved or [], trust, chosen, told, silent=as_json)
+    records = (run_protocol(name, mapping, output, approvals.get(name), chosen[name]) for name in named)
     tell_each(records, as_json=as_json, fail_on=fail_on, summary=summary)
 
 
@@ -166,10 +173,27 @@ def read_parameters(path: Path | None, settings: list[str] | None) -> dict[str, 
     return apply_settings(load_file(path), settings or [])
 
 
+def choose_notebooks(named: list[str], folder: Path | None = None) -> dict[str, Path]:
+    """Return the notebook of each protocol, the kit's own or that of a folder; of the latter it tells the hash.
+
+    Raises:
+        ParameterError: the folder lacks one, or it was not said which of two is meant.
+    """
+    from kit.catalogue import protocol as find_protocol
+    from kit.execute import choose_notebook, find_notebook, protocol_sha256
+
+    chosen = {name: choose_notebook(find_protocol(name).notebook, folder) for name in named}
+    for path in chosen.values() if folder else ():
+        digest = protocol_sha256(path)
+        known = "the same as" if digest == protocol_sha256(find_notebook(path.name)) else "not"
+        say(f"notebook  {path}, {known} the kit's: protocol_sha256 {digest}", err=True)
+    return chosen
+
+
 def read_approvals(
-    paths: list[Path], trust: Path | None, named: list[str], told: Any, *, silent: bool
+    paths: list[Path], trust: Path | None, notebooks: Mapping[str, Path], told: Any, *, silent: bool
 ) -> dict[str, Path]:
-    """Return the approval of each protocol; where any is given, every protocol needs its own.
+    """Return the approval of each protocol that a notebook is given for; where any is given, each needs its own.
 
     Raises:
         ParameterError: one is missing, given twice, or of a protocol that is not run.
@@ -177,35 +201,36 @@ def read_approvals(
     """
     if not paths:
         return {}
-    import json
-
     from kit.catalogue import protocol as find_protocol
-    from kit.execute import find_notebook
-    from kit.record.executed import sources_sha256
+    from kit.execute import protocol_sha256
     from kit.record.verification.approval import hold_approval, read_approval
 
     read = {path: read_approval(path, trust) for path in paths}
     by_protocol = {approval.manifest["protocol"]["id"]: path for path, approval in read.items()}
-    if missing := [name for name in named if name not in by_protocol]:
+    if missing := [name for name in notebooks if name not in by_protocol]:
         remedy = f"name its signed PDF too, or leave out {missing[0]}"
         raise ParameterError(f"no approval of {missing[0]} was given", remedy)
-    if len(by_protocol) != len(paths) or set(by_protocol) - set(named):
+    if len(by_protocol) != len(paths) or set(by_protocol) - set(notebooks):
         raise ParameterError(
             "an approval is given twice, or of a protocol that is not run", "name one for each protocol"
         )
-    for name in named:
-        of = find_protocol(name)
-        notebook = json.loads(find_notebook(of.notebook).read_bytes())
+    for name, notebook in notebooks.items():
         approval = read[by_protocol[name]]
-        hold_approval(approval, of, told, sources_sha256(notebook))
+        hold_approval(approval, find_protocol(name), told, protocol_sha256(notebook))
         for one in () if silent else approval.statements:
             known = "" if trust else ", by nobody known: no --trust given"
             say(f"approved  {approval.record_id}, {one.role}: {one.name}, {one.time}{known}")
     return by_protocol
 
 
-def run_protocol(name: str, mapping: Mapping[str, Any], output: Path, approved: Path | None = None) -> "Sealed":
-    """Execute the notebook of a protocol with parameters, and seal what was executed.
+def run_protocol(
+    name: str,
+    mapping: Mapping[str, Any],
+    output: Path,
+    approved: Path | None = None,
+    notebook: Path | None = None,
+) -> "Sealed":
+    """Execute a notebook of a protocol, the kit's own if none is given, and seal what was executed.
 
     Raises:
         KitError: it did not run to its end, or can't be sealed.
@@ -214,7 +239,7 @@ def run_protocol(name: str, mapping: Mapping[str, Any], output: Path, approved: 
 
     with progress_bar(name) as progress:
         try:
-            return qualify(name, mapping, output, progress, approved)
+            return qualify(name, mapping, output, progress, approved, notebook)
         except KitError:
             # a run that failed stands in the index too
             refresh_index(output)

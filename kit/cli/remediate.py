@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kit.cli.app import AsJson, Output, Parameters, Settings, Trust, answering, app, finish, print_table, say
-from kit.cli.qualify import progress_bar, read_approvals, read_parameters, run_protocol
+from kit.cli.qualify import choose_notebooks, progress_bar, read_approvals, read_parameters, run_protocol
 from kit.cli.telling import tell_each
 from kit.errors import ParameterError, RecordError
 
@@ -47,14 +47,15 @@ def remediate(
     if plan is None or change_control is None:
         remedy = "print the plan first, have it approved, and name both: --apply --plan HASH --change-control ID"
         raise ParameterError("--apply needs the hash of the approved plan, and the id of the change", remedy)
+    notebooks = choose_notebooks([_PROTOCOL])
     told = mapping | {"remediation": {"plan": plan, "change_control": change_control, "confirmed": yes_to or []}}
     _, found = _planned(told)
     confirmed = _confirm(found, told["remediation"], as_json=as_json)
     told["remediation"] = told["remediation"] | {"confirmed": confirmed}
     loaded = _loaded(told)
-    approvals = read_approvals([approved] if approved else [], trust, [_PROTOCOL], loaded, silent=as_json)
+    approvals = read_approvals([approved] if approved else [], trust, notebooks, loaded, silent=as_json)
     tell_each(
-        (run_protocol(name, told, output, approvals.get(name)) for name in (_PROTOCOL,)),
+        (run_protocol(name, told, output, approvals.get(name), notebook) for name, notebook in notebooks.items()),
         as_json=as_json,
     )
 

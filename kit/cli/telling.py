@@ -85,7 +85,8 @@ def describe(sealed: "Sealed") -> dict[str, Any]:
         for step in sealed.executed.steps
     ]
     files = files_of(sealed.folder, sealed.digest)
-    return {"verdict": sealed.verdict.value, **files, "test_cases": test_cases}
+    protocol = {"protocol_sha256": sealed.executed.sources_sha256}
+    return {"verdict": sealed.verdict.value, **files, **protocol, "test_cases": test_cases}
 
 
 def files_of(folder: Path, digest: str) -> dict[str, Any]:
