@@ -120,6 +120,12 @@ class Review(Section):
     )
     every_day_covered: Flag = Field(True, description="true or false", examples=[True])
     every_change_explained: Flag = Field(True, description="true or false", examples=[True])
+    changed_back_known: Flag = Field(True, description="true or false", examples=[True])
+    event_logs: Literal["drift", "all"] = Field(
+        "drift",
+        description="drift or all: which log files are read where CloudTrail's event history does not reach",
+        examples=["all"],
+    )
     archived_restored: Flag = Field(True, description="true or false", examples=[True])
 
 
