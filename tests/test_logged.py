@@ -57,7 +57,7 @@ class Earlier:
              "state": "finished", "verdict": "PASS", "digest": "d"}
             for name, began in zip(self.states, self.moments, strict=True)
         ]  # fmt: skip
-        return {"problem": "", "runs": runs, "strangers": [], "archived": {}}
+        return {"problem": "", "runs": runs, "strangers": [], "unread": [], "archived": {}}
 
     def record(self, _: Any, record_id: str) -> Any:
         return {"problem": "", "verdicts": {"IQ-06": "PASS"}, "open": {}, "state": self.states[record_id].to_json(),

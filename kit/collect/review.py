@@ -113,6 +113,7 @@ def _register(recorder: Recorder | Replayer, source: Source | None, since: datet
             tuple(told["strangers"]),
             {name: tuple(numbers) for name, numbers in told["archived"].items()},
             evidence,
+            tuple(told["unread"]),
         )
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise EvidenceError(f"what was read of the register can't be read back: {error!r}", _RESTORE) from error
@@ -149,7 +150,7 @@ def _restored(
         told, evidence = recorder.keep("RestoreRecord", {"record": record_id, "receipt": receipts[-1]}, tell)
         try:
             texts = {name: str(told[name]) for name in ("record_id", "destination", "problem")}
-            found.append(Restored(**texts, files=int(told["files"]), evidence=evidence))
+            found.append(Restored(**texts, files=int(told["files"]), evidence=evidence, unread=bool(told["unread"])))
         except (LookupError, TypeError, ValueError) as error:
             raise EvidenceError(f"what was restored of {record_id} can't be read back: {error!r}", _RESTORE) from error
         progress("Archived records", number, len(archived))

@@ -80,7 +80,8 @@ class Delivered:
 
 @dataclass(frozen=True)
 class Reviewed:
-    """A record as it was read: what it said, or in `problem` why none of that is believed.
+    """A record as it was read: what it said, or in `problem` why none of that is believed; `unread` says that the
+    problem lies in reading it, so that nothing is known of it.
 
     `open` names what did not pass and has no addendum, by test case. `state` is None where the evidence does not give
     it, and `stateless` says why. `delivered` holds, by trail, what an operational qualification says.
@@ -94,6 +95,7 @@ class Reviewed:
     stateless: str = ""
     delivered: Mapping[str, Delivered] = field(default_factory=dict)
     evidence: tuple[str, ...] = ()
+    unread: bool = False
 
     @classmethod
     def from_json(cls, run: Run, told: Json, evidence: tuple[str, ...]) -> Self:
@@ -104,7 +106,7 @@ class Reviewed:
         """
         try:
             if told["problem"]:
-                return cls(run, str(told["problem"]), evidence=evidence)
+                return cls(run, str(told["problem"]), evidence=evidence, unread=bool(told["unread"]))
             return cls(
                 run,
                 "",
@@ -121,21 +123,24 @@ class Reviewed:
 
 @dataclass(frozen=True)
 class Restored:
-    """What restoring an archived record gave: how many files came back, or in words what is wrong."""
+    """What restoring an archived record gave: how many files came back, or in words what is wrong; `unread` says that
+    the archive could not be asked, so that what it holds is not known.
+    """
 
     record_id: str
     destination: str
     files: int
     problem: str
     evidence: tuple[str, ...] = ()
+    unread: bool = False
 
 
 @dataclass(frozen=True)
 class Register:
     """What the register of the outputs folder says: whether it is whole, and the runs of the target.
 
-    `strangers` are records of the target that lie beside it and that it does not hold; `archived` maps a record to the
-    receipts of its archives.
+    `strangers` are records of the target that lie beside it and that it does not hold, `unread` those of which that
+    can't be told, since they can't be read; `archived` maps a record to the receipts of its archives.
     """
 
     problem: str
@@ -143,6 +148,7 @@ class Register:
     strangers: tuple[str, ...]
     archived: Mapping[str, tuple[str, ...]]
     evidence: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
