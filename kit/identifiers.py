@@ -87,6 +87,7 @@ Bucket = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"), Af
 Alias = Annotated[str, Field(pattern=f"^{_ALIAS}$")]
 OrganizationId = Annotated[str, Field(pattern=r"^o-[a-z0-9]{10,32}$")]
 Endpoint = Annotated[str, Field(max_length=2000), AfterValidator(_endpoint)]
+EventName = Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]{2,127}$")]
 TestCaseId = Annotated[str, Field(pattern=r"^[A-Z]{2,4}-[0-9]{2,3}$")]
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_one_line)]
 Text = Annotated[

@@ -247,6 +247,53 @@ def _():
     return since(MOMENT, DISABLED, DISABLING), parameters(execution={"change_controls": [late]})
 
 
+def narrowed(**covered: Any) -> RunParameters:
+    return parameters(execution={"change_controls": [CONTROL | covered]})
+
+
+COVERING: dict[str, tuple[dict[str, Any], Verdict]] = {
+    "its event": ({"events": ["EnableKey", "DisableKey"]}, Verdict.PASS),
+    "another event": ({"events": ["PutKeyPolicy"]}, FAIL),
+    "its key by ARN": ({"resources": [KEY]}, Verdict.PASS),
+    "its key by id": ({"resources": [KEY.rpartition("/")[2]]}, Verdict.PASS),
+    "another key": ({"resources": [OTHER_KEY]}, FAIL),
+    "the trail": ({"resources": [TRAIL]}, FAIL),
+    "its event on another key": ({"events": ["DisableKey"], "resources": [OTHER_KEY]}, FAIL),
+    "its event on its key among others": ({"events": ["DisableKey"], "resources": [OTHER_KEY, KEY]}, Verdict.PASS),
+}
+
+
+@pytest.mark.parametrize("named", [KEY, KEY.rpartition("/")[2]], ids=["by ARN", "by id"])
+@pytest.mark.parametrize(("covered", "verdict"), COVERING.values(), ids=COVERING)
+def test_a_change_control_explains_what_it_covers_alone(covered, verdict, named):
+    made = since(MOMENT, DISABLED, event("DisableKey", MOMENT, named))
+    assert verdicts(made, narrowed(**covered))["PQ-04"] is verdict
+
+
+@pytest.mark.parametrize(("covered", "verdict"), COVERING.values(), ids=COVERING)
+def test_a_drift_that_no_event_tells_of_fails_where_no_change_control_covers_it(covered, verdict):
+    expected = OPEN if verdict is Verdict.PASS else FAIL
+    assert verdicts(since(MOMENT, DISABLED), narrowed(**covered))["PQ-04"] is expected
+
+
+def test_a_change_control_of_that_time_that_covers_something_else_is_named():
+    made = since(MOMENT, DISABLED, DISABLING)
+    found = CASES["PQ-04"].judge(made, narrowed(events=["PutKeyPolicy"]))
+    assert "under no change control (CC-1 is of that time, and covers something else)" in found[0].message
+
+
+@pytest.mark.parametrize("resource", [BUCKET, f"arn:aws:s3:::{BUCKET}"])
+def test_a_change_control_names_a_bucket_by_name_or_arn(resource):
+    made = month(events=events(event("PutBucketPolicy", MOMENT, BUCKET)))
+    assert verdicts(made, narrowed(resources=[resource]))["PQ-04"] is Verdict.PASS
+
+
+def test_a_trail_of_the_same_name_elsewhere_is_another():
+    elsewhere = TRAIL.replace(REGION, "us-east-1")
+    made = month(events=events(event("StopLogging", MOMENT, TRAIL)))
+    assert verdicts(made, narrowed(resources=[elsewhere]))["PQ-04"] is FAIL
+
+
 @fault("the key was disabled, and no event tells of it", PQ_04=FAIL)
 def _():
     return since(MOMENT, DISABLED), parameters()

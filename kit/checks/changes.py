@@ -6,6 +6,7 @@ from datetime import datetime
 from itertools import pairwise
 
 from kit.canonical import Json
+from kit.checks.control import explaining, may_explain
 from kit.checks.deliveries import more, told
 from kit.checks.review import of_review
 from kit.findings import Finding, Judgement, count
@@ -158,9 +159,11 @@ def _judge_event(
     judgement = Judgement("PQ-04", f"{event.name} {event.id}")
     source, evidence = told_by
     judgement.rest_on(evidence)
-    ids = [one.id for one in controls if one.start <= event.time < one.end]
-    sentence = f"{event.sentence}, under no change control{_values(made)}."
-    judgement.expect("change control", "one of that time", ids or _NONE_KNOWN, met=bool(ids), otherwise=sentence)
+    ids, others = explaining(event, controls)
+    beside = f" ({', '.join(others)} is of that time, and covers something else)" if others else ""
+    sentence = f"{event.sentence}, under no change control{beside}{_values(made)}."
+    expected = "one of that time that covers it"
+    judgement.expect("change control", expected, ids or f"{_NONE_KNOWN}{beside}", met=bool(ids), otherwise=sentence)
     judgement.observe("event", event.to_json())
     judgement.observe("told by", source)
     judgement.observe("values that it changed", [_told(change) for change in made] or "none that is otherwise now")
@@ -172,16 +175,20 @@ def _judge_unmade(review: Review, step: Step, controls: Iterable[ChangeControl])
     judgement = Judgement("PQ-04", f"{step.before.name} to {step.after.name}")
     judgement.rest_on((*step.before.evidence, *step.after.evidence))
     start, end = step.before.began, step.after.ended
-    ids = [one.id for one in controls if one.start <= end and start < one.end]
+    states = (step.before.state, step.after.state)
+    timely = [one for one in controls if one.start <= end and start < one.end]
+    ids = [one.id for one in timely if any(may_explain(one, change, states) for change in step.unmade)]
+    apart = [change for change in step.unmade if not any(may_explain(one, change, states) for one in timely)]
     wanted = {name for change in step.unmade for name in makers(change)}
     why = review.why_unknown(start, end, wanted)
     sure = not why
     within = review.period[0] <= start and end <= review.period[1]
-    what = f"{_first(step.unmade)} between {start:%Y-%m-%d %H:%M} and {end:%Y-%m-%d %H:%M} UTC"
-    name, expected = "change control", "one of that time, and the event that made it"
-    if not ids and (sure or within):
+    what = f"{_first(apart or step.unmade)} between {start:%Y-%m-%d %H:%M} and {end:%Y-%m-%d %H:%M} UTC"
+    name, expected = "change control", "one of that time that covers it, and the event that made it"
+    if apart and (sure or within):
         who = "no event tells who did it" if sure else f"who did it is not known: {why.removesuffix('.')}"
-        judgement.expect(name, expected, _NONE_KNOWN, met=False, otherwise=f"{what}, under no change control; {who}.")
+        sentence = f"{what}, under no change control; {who}."
+        judgement.expect(name, expected, ids or _NONE_KNOWN, met=False, otherwise=sentence)
     else:
         who = "no event was found that made it." if sure else f"who did it is not known: {why}"
         judgement.doubt(name, expected, f"{what}; {who}", ids or _NONE_KNOWN)
