@@ -19,6 +19,7 @@ from kit.collect.outputs import OutputsFolder
 from kit.collect.settings import RecordedSettings
 from kit.errors import RecordError, RejectionError
 from kit.parameters import RunParameters
+from kit.present.displays import read_displays
 from kit.record.archive import archive_record
 from kit.record.manifest import FINDINGS, MANIFEST, SUMS, read_manifest, sums_text
 from kit.record.register import REGISTER, locked_register, read_register
@@ -91,6 +92,12 @@ def of(outputs: Path, protocol: str) -> Path:
 def test_a_compliant_period_passes_and_its_record_replays_without_the_outputs_folder(compliant, outputs, tmp_path):
     record = qualify("PQ", outputs, told(compliant))
     assert verdicts(record) == SOUND
+    listed = json.loads((record.folder / "record.ipynb").read_bytes())
+    (shown,) = [one.data for one in read_displays(listed) if one.kind == "runs"]
+    assert [(row["protocol"], row["outcome"], row["holds"]) for row in shown["rows"]] == [
+        ("IQ", "PASS", "yes"),
+        ("OQ", "PASS", "yes"),
+    ]
     alone = Path(shutil.move(record.folder, tmp_path / record.folder.name))
     shutil.rmtree(outputs)
     assert replay(alone, read_manifest(alone)).findings == len(json.loads((alone / FINDINGS).read_bytes())["findings"])
