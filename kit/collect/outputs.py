@@ -70,6 +70,19 @@ class OutputsFolder:
             "archived": archived,
         }
 
+    def archives(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return where the archived records of the target lie, as `bucket/prefix`, and under which keys: the places
+        that a review restores from, whatever its period.
+
+        Raises:
+            RejectionError: the register is not whole.
+        """
+        found = histories(read_register(self.folder / REGISTER)).values()
+        receipts = [entry.data for one in found if self._is_of_target(one) and (entry := one.last("archived"))]
+        places = {str(one["destination"]).removeprefix("s3://").rstrip("/").rpartition("/")[0] for one in receipts}
+        keys = {key for one in receipts for key in str(one["kms_key"]).split(", ") if key}
+        return tuple(sorted(places)), tuple(sorted(keys))
+
     def _is_of_target(self, one: History) -> bool:
         target = one.first.get("target")
         # what qualifies the kit asks nothing of the account that its parameters name
