@@ -22,6 +22,20 @@ class KitError(Exception):
         return f"{self.message}\n{self.remedy}"
 
 
+def is_unread(error: BaseException | None) -> bool:
+    """Return whether an error comes of something that is there, as far as is known, and could not be read: for want of
+    a permission, or because a disk or a service did not give it. What is gone, or is another than it was, is known.
+    """
+    while error is not None:
+        if isinstance(error, UnreachedError) or (isinstance(error, OSError) and not isinstance(error, _GONE)):
+            return True
+        error = error.__cause__
+    return False
+
+
+_GONE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+
+
 class ParameterError(KitError):
     """A run parameter is unknown, of the wrong kind, contradictory, or looks like a secret."""
 
@@ -60,6 +74,10 @@ class SigningError(RecordError):
 
 class ArchiveError(RecordError):
     """A record can't be archived where it was to go, or S3 does not hold it as it was to be held."""
+
+
+class UnreachedError(ArchiveError):
+    """An archive could not be asked: it refused, throttled or did not answer, so what it holds is not known."""
 
 
 class RejectionError(RecordError):

@@ -100,6 +100,7 @@ ExternalId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@:/-]{2,1224}$")]
 TagKey = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_tag)]
 TagValue = Annotated[str, Field(max_length=256), AfterValidator(_tag)]
 Endpoint = Annotated[str, Field(max_length=2000), AfterValidator(_endpoint)]
+EventName = Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]{2,127}$")]
 TestCaseId = Annotated[str, Field(pattern=r"^[A-Z]{2,4}-[0-9]{2,3}$")]
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_one_line)]
 Text = Annotated[

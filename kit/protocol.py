@@ -26,6 +26,7 @@ from kit.findings import Verdict
 from kit.jupyter import progress_shown, show, show_kit_errors_as_cards, tell_progress
 from kit.parameters import RunParameters
 from kit.present.displays import Display
+from kit.present.period_runs import runs
 from kit.record import results
 from kit.record.earlier import latest_record, qualification
 from kit.record.folders import hold
@@ -375,6 +376,10 @@ class Run:
         snapshot = self._collected("the installation qualification")
         earlier = latest_record(self._outputs, INSTALLATION, self.parameters)
         return Display("qualification", qualification(earlier, snapshot, self.parameters))
+
+    def runs(self) -> Display:
+        """Return the registered runs of the period under review, each with verdict, digest, and whether it holds."""
+        return runs(self._collected("the runs of the period"))
 
     def deviations(self) -> Display:
         """Return what did not pass, each with an id under which its deviation is handled."""

@@ -14,6 +14,7 @@ from kit.identifiers import (
     Alias,
     Bucket,
     Endpoint,
+    EventName,
     ExternalId,
     Flag,
     Instant,
@@ -133,6 +134,12 @@ class Review(Section):
     )
     every_day_covered: Flag = Field(True, description="true or false", examples=[True])
     every_change_explained: Flag = Field(True, description="true or false", examples=[True])
+    changed_back_known: Flag = Field(True, description="true or false", examples=[True])
+    event_logs: Literal["drift", "all"] = Field(
+        "drift",
+        description="drift or all: which log files are read where CloudTrail's event history does not reach",
+        examples=["all"],
+    )
     archived_restored: Flag = Field(True, description="true or false", examples=[True])
 
 
@@ -280,12 +287,26 @@ class Approved(Section):
 
 
 class ChangeControl(Section):
-    """An approved change: what of the control may be changed under it, and when. `start` is inclusive, `end` not."""
+    """An approved change: what of the control may be changed under it, and when. `start` is inclusive, `end` not.
+
+    `events` and `resources` say what it covers: an event has to be one of these, and to name one of those. Where one is
+    left out, it covers any.
+    """
 
     id: Line = Field(description="the change's id", examples=["CC-2026-004"])
     start: Instant = Field(description="a date and time with UTC offset", examples=["2026-01-01T00:00:00Z"])
     end: Instant = Field(description="a date and time with UTC offset", examples=["2026-01-02T00:00:00Z"])
     what: Text = Field(description="what is changed, on one line", examples=["the key policy names another reader"])
+    events: Annotated[tuple[EventName, ...], Field(min_length=1), AfterValidator(distinct)] | None = Field(
+        None,
+        description="the names of the CloudTrail events that it covers; any if left out",
+        examples=[["PutKeyPolicy"]],
+    )
+    resources: Annotated[tuple[Line, ...], Field(min_length=1), AfterValidator(distinct)] | None = Field(
+        None,
+        description="ARNs, ids or names of what may be changed: trail, key, bucket, alias or role; any if left out",
+        examples=[["arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"]],
+    )
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -309,7 +330,7 @@ class Execution(Section):
     )
     change_controls: Annotated[tuple[ChangeControl, ...], AfterValidator(distinct)] = Field(
         (),
-        description="a list of changes, each with id, start, end and what",
+        description="a list of changes, each with id, start, end and what, and if need be events and resources",
         examples=[
             [
                 {

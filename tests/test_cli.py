@@ -21,15 +21,18 @@ from kit import __version__
 from kit.canonical import sha256_file
 from kit.cli import app, main, qualify
 from kit.findings import Verdict
+from kit.parameters import RunParameters
 from kit.record import job_summary
+from kit.record.history import target_of
 from kit.record.manifest import RUNS, SIGNED
-from kit.record.register import REGISTER
+from kit.record.register import REGISTER, locked_register
 from kit.record.verification.verify import verify
 from kit.sandbox.server import Sandbox
 
 BIN = Path(sys.executable).parent
 TRAILKIT = BIN / "trailkit"
 NAME = "Zoë Ōyama"
+ARCHIVE_KEY = "arn:aws:kms:eu-west-1:210987654321:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 PEOPLE = {"executed_by": NAME, "system_id": "SYS-1", "environment": "sandbox", "protocol_id": "VP-1"}
 FILES = {"record.ipynb", "record.html", "record.pdf", "findings.json", "junit.xml", "manifest.json", "SHA256SUMS"}
 PARTS = {*FILES, "evidence"}
@@ -244,6 +247,51 @@ class TestPolicy:
         given = {"target": {"account_id": "123456789012"}, "execution": PEOPLE | {"environment": "qualification"}}
         _, out, _ = call("policy", "oq", "-f", write_parameters(tmp_path / "p.yaml", given))
         assert 's3:GetObject"' in out
+
+    def archived(self, outputs, **changed):
+        """Register a record of the account and its archive, and return the parameters of a review of it."""
+        given = {
+            "target": {"account_id": "123456789012"},
+            "expected": {
+                "trail_arn": "arn:aws:cloudtrail:eu-west-1:123456789012:trail/gxp-trail",
+                "log_bucket": "logs",
+            },
+            "execution": PEOPLE | {"environment": "qualification"},
+        }
+        target = target_of("IQ", RunParameters.load(given)) | changed
+        receipt = {"destination": "s3://archive/gxp/records/IQ-1/", "kms_key": ARCHIVE_KEY}
+        with locked_register(outputs) as register:
+            register.append("started", "IQ-1", {"target": target})
+            register.append("archived", "IQ-1", receipt | {"destination": "s3://elsewhere/IQ-1/"})
+            register.append("archived", "IQ-1", receipt)
+        return given
+
+    def test_for_a_review_it_names_the_archives_that_the_register_has(self, call, tmp_path):
+        given = self.archived(tmp_path / "o")
+        file = write_parameters(tmp_path / "p.yaml", given)
+        allowed = json.loads(call("policy", "pq", "-f", file, "--output", tmp_path / "o")[1])["Statement"]
+        told = {one["Sid"]: (one["Action"], one["Resource"]) for one in allowed}
+        assert told["ReadArchives"] == (["s3:GetObjectVersion"], ["arn:aws:s3:::archive/gxp/records/*"])
+        assert told["DecryptArchives"] == (["kms:Decrypt"], [ARCHIVE_KEY])
+        assert "Archives" not in call("policy", "pq", "-f", file, "--output", tmp_path / "none")[1]
+        assert "Archives" not in call("policy", "iq", "oq", "-f", file, "--output", tmp_path / "o")[1]
+        given["expected"]["review"] = {"archived_restored": False}
+        file = write_parameters(tmp_path / "p.yaml", given)
+        assert "Archives" not in call("policy", "pq", "-f", file, "--output", tmp_path / "o")[1]
+
+    def test_for_a_review_it_names_no_archive_of_another_target(self, call, tmp_path):
+        given = self.archived(tmp_path / "o", account_id="210987654321")
+        file = write_parameters(tmp_path / "p.yaml", given)
+        assert "Archives" not in call("policy", "pq", "-f", file, "--output", tmp_path / "o")[1]
+
+    def test_a_register_that_was_cut_names_no_archive(self, call, tmp_path):
+        given = self.archived(tmp_path / "o")
+        register = tmp_path / "o" / "register.jsonl"
+        register.write_bytes(b"".join(register.read_bytes().splitlines(keepends=True)[1:]))
+        file = write_parameters(tmp_path / "p.yaml", given)
+        status, out, err = call("policy", "pq", "-f", file, "--output", tmp_path / "o")
+        assert (status, out) == (1, "")
+        assert "register.jsonl" in err
 
     def test_a_protocol_that_asks_no_account_needs_none(self, call):
         assert call("policy", "tq")[::2] == (2, "TQ asks no account, and needs no permission\nname iq or oq\n")

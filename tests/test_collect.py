@@ -17,12 +17,14 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 from fixtures.stub_aws import Reply, Stub
 
 from kit.collect import account, buckets, calls, keys, trails
 from kit.collect.calls import CALLS
 from kit.collect.iq import Scope, collect_iq
 from kit.collect.readers import ATTEMPTS, CredentialsError, Readers
+from kit.collect.responses import is_definite
 from kit.evidence import EvidenceStore, read_body, read_index
 from kit.recording import Recorder, Replayer
 from kit.sandbox.account import ACCOUNT_ID, ALIAS, LOG_BUCKET, READER, REGION, TRAIL_ARN
@@ -903,3 +905,24 @@ def test_a_bucket_behind_a_custom_endpoint_is_part_of_the_path(folder):
     readers = Readers(Recorder(EvidenceStore(folder)), endpoint_url="http://127.0.0.1:1/s3/", credentials=CREDENTIALS)
     storage = readers.storage("my-logs", REGION, ACCOUNT_ID)
     assert (storage.bucket.url, storage.proxied) == ("http://127.0.0.1:1/s3/my-logs", False)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "definite"),
+    [
+        (404, "NoSuchKey", True),
+        (404, "NoSuchVersion", True),
+        (405, "MethodNotAllowed", True),
+        (400, "KMS.DisabledException", True),
+        (403, "InvalidObjectState", True),
+        (403, "AccessDenied", False),
+        (400, "ExpiredToken", False),
+        (400, "KMS.ThrottlingException", False),
+        (503, "SlowDown", False),
+        (500, "InternalError", False),
+    ],
+)
+def test_that_an_object_can_not_be_had_is_told_from_a_refusal_to_say_so(status, code, definite):
+    answered = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    assert is_definite(ClientError(answered, "GetObject")) is definite
+    assert not is_definite(EndpointConnectionError(endpoint_url="https://s3.eu-west-1.amazonaws.com"))

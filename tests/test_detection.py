@@ -52,7 +52,7 @@ class Before:
             {"record_id": name, "protocol": name, "began": began, "ended": began, "state": "finished",
              "verdict": "PASS", "digest": "d"} for name in ("IQ", "OQ")
         ]  # fmt: skip
-        return {"problem": "", "runs": runs, "strangers": [], "archived": {"IQ": ["1"]}}
+        return {"problem": "", "runs": runs, "strangers": [], "unread": [], "archived": {"IQ": ["1"]}}
 
     def record(self, _: Any, record_id: str) -> Any:
         delivered = {TRAIL_ARN: self.delivered} if record_id == "OQ" else {}
@@ -61,7 +61,13 @@ class Before:
                 "delivered": delivered}  # fmt: skip
 
     def restore(self, _: Any, record_id: str, __: str) -> Any:
-        return {"record_id": record_id, "destination": "s3://archive/records", "files": 55, "problem": ""}
+        return {
+            "record_id": record_id,
+            "destination": "s3://archive/records",
+            "files": 55,
+            "problem": "",
+            "unread": False,
+        }
 
 
 def parameters_of(sandbox: Sandbox) -> RunParameters:

@@ -1,5 +1,6 @@
 """A periodic review of an outputs folder, from the records of real runs to a record of its own that replays alone."""
 
+import errno
 import json
 import os
 import shutil
@@ -13,7 +14,11 @@ import pytest
 from fixtures.qualified import DELIVERY, qualify, told
 
 from kit.canonical import canonical
+from kit.collect.outputs import OutputsFolder
+from kit.collect.settings import RecordedSettings
 from kit.errors import RecordError, RejectionError
+from kit.parameters import RunParameters
+from kit.present.displays import read_displays
 from kit.record.archive import archive_record
 from kit.record.manifest import FINDINGS, MANIFEST, SUMS, read_manifest, sums_text
 from kit.record.register import REGISTER, locked_register, read_register
@@ -68,6 +73,12 @@ def of(outputs: Path, protocol: str) -> Path:
 def test_a_compliant_period_passes_and_its_record_replays_without_the_outputs_folder(compliant, outputs, tmp_path):
     record = qualify("PQ", outputs, told(compliant))
     assert verdicts(record) == SOUND
+    listed = json.loads((record.folder / "record.ipynb").read_bytes())
+    (shown,) = [one.data for one in read_displays(listed) if one.kind == "runs"]
+    assert [(row["protocol"], row["outcome"], row["holds"]) for row in shown["rows"]] == [
+        ("IQ", "PASS", "yes"),
+        ("OQ", "PASS", "yes"),
+    ]
     alone = Path(shutil.move(record.folder, tmp_path / record.folder.name))
     shutil.rmtree(outputs)
     assert replay(alone, read_manifest(alone)).findings == len(json.loads((alone / FINDINGS).read_bytes())["findings"])
@@ -134,6 +145,57 @@ def test_an_archived_record_that_is_not_there_any_more_is_found(compliant, outpu
     record = qualify("PQ", outputs, told(compliant))
     assert verdicts(record) == SOUND | {"PQ-07": "FAIL"}
     assert "did not come back: NoSuch" in finding(record, "PQ-07")["message"]
+
+
+def test_an_archive_that_refuses_to_be_asked_leaves_it_open(sandbox, outputs):
+    sandbox.reset((), DELIVERY)
+    archived(sandbox, outputs)
+    sandbox.reset(["deny-get-object"], DELIVERY)
+    record = qualify("PQ", outputs, told(sandbox))
+    assert verdicts(record) == SOUND | {"PQ-07": "INCONCLUSIVE"}
+    assert "did not come back: AccessDenied" in finding(record, "PQ-07", "INCONCLUSIVE")["message"]
+
+
+def unreadable(code: int, *names: str) -> Any:
+    """Return how files are read where those of these names can't be."""
+    read = Path.open
+
+    def refuse(self: Path, *more: Any, **named: Any) -> Any:
+        if self.name in names:
+            raise OSError(code, os.strerror(code), str(self))
+        return read(self, *more, **named)
+
+    return refuse
+
+
+@pytest.mark.parametrize("name", [MANIFEST, FINDINGS, SUMS, "index.jsonl", "record.html"])
+@pytest.mark.parametrize(
+    ("code", "unread"), [(errno.EACCES, True), (errno.EIO, True), (errno.ENOENT, False)], ids=["denied", "io", "gone"]
+)
+def test_a_record_that_can_not_be_read_is_told_from_one_that_is_another(name, code, unread, sandbox, outputs):
+    source = OutputsFolder(outputs, "PQ-of-this-run", RunParameters.load(told(sandbox)))
+    source.register(datetime.now(UTC) - timedelta(days=1))
+    with RecordedSettings() as settings, patch.object(Path, "open", unreadable(code, name)):
+        said = source.record(settings, of(outputs, "IQ").name)
+    assert name in said["problem"]
+    assert said["unread"] is unread
+
+
+def test_a_record_that_was_changed_is_known_to_be_another(sandbox, outputs):
+    tampered(outputs)
+    source = OutputsFolder(outputs, "PQ-of-this-run", RunParameters.load(told(sandbox)))
+    source.register(datetime.now(UTC) - timedelta(days=1))
+    with RecordedSettings() as settings:
+        assert source.record(settings, of(outputs, "OQ").name)["unread"] is False
+
+
+def test_a_record_that_nobody_registered_and_that_can_not_be_read_is_told_apart(sandbox, outputs):
+    planted(outputs)
+    source = OutputsFolder(outputs, "PQ-of-this-run", RunParameters.load(told(sandbox)))
+    assert source.register(datetime.now(UTC))["strangers"] == ["IQ-20260101T000000Z-abcdef"]
+    with patch.object(Path, "open", unreadable(errno.EACCES, MANIFEST)):
+        said = source.register(datetime.now(UTC))
+    assert (said["strangers"], said["unread"]) == ([], ["IQ-20260101T000000Z-abcdef"])
 
 
 def tampered(outputs: Path) -> None:

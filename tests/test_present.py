@@ -37,9 +37,19 @@ CHANGES = {
                "evidence": ["E0012"]}],
     "delivery": "The latest log was delivered.", "evidence": ["E0013"], "remaining": ["Start logging"],
 }  # fmt: skip
+RUNS = {
+    "note": "The register is not whole: entry 3 is missing.",
+    "rows": [
+        {"record_id": "IQ-20261102T091400Z-0a1b2c", "protocol": "IQ", "began": "2026-11-02T09:14:00.000Z",
+         "state": "finished", "outcome": "PASS", "digest": "5e" * 32, "holds": "yes"},
+        {"record_id": "OQ-20261103T091400Z-0a1b2c", "protocol": "OQ", "began": "2026-11-03T09:14:00.000Z",
+         "state": "aborted", "outcome": "", "digest": "", "holds": "no record"},
+    ],
+}  # fmt: skip
 SAMPLES = {display.kind: display for _, _, display in displays()} | {
     "plan": Display("plan", PLAN),
     "changes": Display("changes", CHANGES),
+    "runs": Display("runs", RUNS),
     "error": Display("error", {"message": "No credentials.", "remedy": "Name a profile."}),
 }
 ALLOWED = {
@@ -457,3 +467,23 @@ def test_slug_gives_different_texts_different_ids() -> None:
     assert slug("E0007") == "E0007"
     assert slug('a"b') != slug("a b")
     assert all(re.fullmatch(r"[\w.-]+", slug(entry.id)) for entry in evidence(3))
+
+
+def test_the_runs_of_a_period_are_told_with_verdict_and_digest() -> None:
+    told = shown("runs", RUNS)
+    assert "IQ-20261102T091400Z-0a1b2c" in told
+    assert "5e" * 32 in told
+    assert "2026-11-02 09:14:00 UTC" in told
+    assert re.search(r"PASS\s+finished\s*yes", told)
+    assert "aborted" in told
+    assert "entry 3 is missing" in told
+
+
+def test_change_controls_stand_on_the_card_of_the_run_with_what_they_cover() -> None:
+    control = {"id": "CC-7", "start": "2026-01-01T00:00:00.000Z", "end": "2026-01-02T00:00:00.000Z",
+               "what": "another reader", "events": ["PutKeyPolicy"], "resources": None}  # fmt: skip
+    told = shown("run", dict(SAMPLES["run"].data) | {"change_controls": [control]})
+    assert "CC-7" in told
+    assert "2026-01-01 00:00:00 UTC" in told
+    assert "another reader" in told
+    assert "events: PutKeyPolicy" in told

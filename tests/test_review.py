@@ -150,7 +150,7 @@ def _():
     return runs(lambda run: run, problem="entry 3 is missing"), parameters()
 
 
-@fault("a record is missing", PQ_02=FAIL, PQ_04=OPEN, PQ_05=FAIL)
+@fault("a record is missing", PQ_02=FAIL, PQ_04=OPEN, PQ_05=FAIL, PQ_06=OPEN)
 def _():
     return only("OQ", 1, problem="the record is not here", verdicts={}, state=None, delivered={}), parameters()
 
@@ -161,7 +161,26 @@ def _():
     return only("IQ", 1, problem=changed, verdicts={}, state=None), parameters()
 
 
-@fault("the latest record was tampered with", PQ_02=FAIL, PQ_03=OPEN, PQ_04=OPEN, PQ_05=FAIL)
+@fault("a record can't be read", PQ_02=OPEN, PQ_04=OPEN, PQ_05=OPEN, PQ_06=OPEN)
+def _():
+    gone = {"verdicts": {}, "state": None, "delivered": {}, "unread": True}
+    return only("OQ", 1, problem="manifest.json can't be read: Permission denied", **gone), parameters()
+
+
+@fault(
+    "a record can't be read, and another was tampered with", PQ_02=FAIL, PQ_03=OPEN, PQ_04=OPEN, PQ_05=OPEN, PQ_06=OPEN
+)
+def _():
+    gone = {"verdicts": {}, "state": None, "delivered": {}, "unread": True}
+    made = only("OQ", 1, problem="manifest.json can't be read: Permission denied", **gone)
+    changed = [
+        replace(one, problem="findings.json was changed", verdicts={}, state=None)
+        if one.run.protocol == "IQ" and one.run.began > START else one for one in made.review.records
+    ]  # fmt: skip
+    return replace(made, review=replace(made.review, records=tuple(changed))), parameters()
+
+
+@fault("the latest record was tampered with", PQ_02=FAIL, PQ_03=OPEN, PQ_04=OPEN, PQ_05=FAIL, PQ_06=OPEN)
 def _():
     problem = "record.ipynb was changed"
     made = only("OQ", 2, problem=problem, verdicts={}, state=None, delivered={})
@@ -178,6 +197,11 @@ def _():
 @fault("a record that nobody registered", PQ_02=FAIL)
 def _():
     return runs(lambda run: run, strangers=("IQ-20260305T000000Z-abcdef",)), parameters()
+
+
+@fault("a record that nobody registered can't be read", PQ_02=OPEN)
+def _():
+    return runs(lambda run: run, unread=("IQ-20260305T000000Z-abcdef",)), parameters()
 
 
 @fault("a run was broken off")
@@ -221,6 +245,53 @@ def _():
 def _():
     late = CONTROL | {"start": (MOMENT + HOUR).isoformat()}
     return since(MOMENT, DISABLED, DISABLING), parameters(execution={"change_controls": [late]})
+
+
+def narrowed(**covered: Any) -> RunParameters:
+    return parameters(execution={"change_controls": [CONTROL | covered]})
+
+
+COVERING: dict[str, tuple[dict[str, Any], Verdict]] = {
+    "its event": ({"events": ["EnableKey", "DisableKey"]}, Verdict.PASS),
+    "another event": ({"events": ["PutKeyPolicy"]}, FAIL),
+    "its key by ARN": ({"resources": [KEY]}, Verdict.PASS),
+    "its key by id": ({"resources": [KEY.rpartition("/")[2]]}, Verdict.PASS),
+    "another key": ({"resources": [OTHER_KEY]}, FAIL),
+    "the trail": ({"resources": [TRAIL]}, FAIL),
+    "its event on another key": ({"events": ["DisableKey"], "resources": [OTHER_KEY]}, FAIL),
+    "its event on its key among others": ({"events": ["DisableKey"], "resources": [OTHER_KEY, KEY]}, Verdict.PASS),
+}
+
+
+@pytest.mark.parametrize("named", [KEY, KEY.rpartition("/")[2]], ids=["by ARN", "by id"])
+@pytest.mark.parametrize(("covered", "verdict"), COVERING.values(), ids=COVERING)
+def test_a_change_control_explains_what_it_covers_alone(covered, verdict, named):
+    made = since(MOMENT, DISABLED, event("DisableKey", MOMENT, named))
+    assert verdicts(made, narrowed(**covered))["PQ-04"] is verdict
+
+
+@pytest.mark.parametrize(("covered", "verdict"), COVERING.values(), ids=COVERING)
+def test_a_drift_that_no_event_tells_of_fails_where_no_change_control_covers_it(covered, verdict):
+    expected = OPEN if verdict is Verdict.PASS else FAIL
+    assert verdicts(since(MOMENT, DISABLED), narrowed(**covered))["PQ-04"] is expected
+
+
+def test_a_change_control_of_that_time_that_covers_something_else_is_named():
+    made = since(MOMENT, DISABLED, DISABLING)
+    found = CASES["PQ-04"].judge(made, narrowed(events=["PutKeyPolicy"]))
+    assert "under no change control (CC-1 is of that time, and covers something else)" in found[0].message
+
+
+@pytest.mark.parametrize("resource", [BUCKET, f"arn:aws:s3:::{BUCKET}"])
+def test_a_change_control_names_a_bucket_by_name_or_arn(resource):
+    made = month(events=events(event("PutBucketPolicy", MOMENT, BUCKET)))
+    assert verdicts(made, narrowed(resources=[resource]))["PQ-04"] is Verdict.PASS
+
+
+def test_a_trail_of_the_same_name_elsewhere_is_another():
+    elsewhere = TRAIL.replace(REGION, "us-east-1")
+    made = month(events=events(event("StopLogging", MOMENT, TRAIL)))
+    assert verdicts(made, narrowed(resources=[elsewhere]))["PQ-04"] is FAIL
 
 
 @fault("the key was disabled, and no event tells of it", PQ_04=FAIL)
@@ -314,7 +385,7 @@ def _():
     return only("IQ", 1, state=None, stateless="no recording of kms:GetKeyPolicy"), parameters()
 
 
-@fault("the ledgers of a record are of another kit version", PQ_05=OPEN)
+@fault("the ledgers of a record are of another kit version", PQ_05=OPEN, PQ_06=OPEN)
 def _():
     return only("OQ", 1, delivered={}, stateless="no recording of the listing"), parameters()
 
@@ -393,6 +464,48 @@ def _():
     return covering(2, lambda one: replace(one, days=dict(one.days) | {day: {KEY: 1, "not read": 1}})), parameters()
 
 
+ALIAS = Answer("kms:DescribeKey in eu-west-1", (), absence=DENIED)
+
+
+def keyless() -> State:
+    (trail,) = snapshot().trails
+    return state(replace(snapshot(), trails=(replace(trail, key=None),)))
+
+
+def unresolved() -> State:
+    (trail,) = snapshot().trails
+    key = replace(trail.key, named="alias/CloudTrailGxPKey", metadata=ALIAS)
+    return state(replace(snapshot(), trails=(replace(trail, key=key),)))
+
+
+def under(protection: str, settings: State | None) -> Snapshot:
+    """Return the month in whose last run log files of a day are under another key, and its settings are others."""
+    chosen = [one for one in month().review.records if one.run.protocol == "OQ"][2]
+    told = chosen.delivered[TRAIL]
+    days = dict(told.days) | {date(2026, 3, 17): {protection: 6}}
+    return only("OQ", 2, state=settings, stateless="not read", delivered={TRAIL: replace(told, days=days)})
+
+
+@fault("the settings of a run can't be read", PQ_04=OPEN, PQ_06=OPEN)
+def _():
+    return under(KEY, None), parameters()
+
+
+@fault("which key the trail had could not be told in a run", PQ_04=OPEN, PQ_06=OPEN)
+def _():
+    return under(KEY, unresolved()), parameters()
+
+
+@fault("which key the trail had could not be told, and log files were not encrypted", PQ_04=OPEN, PQ_06=FAIL)
+def _():
+    return under("AES256", unresolved()), parameters()
+
+
+@fault("the trail had no key in a run", PQ_04=FAIL, PQ_06=FAIL)
+def _():
+    return under("AES256", keyless()), parameters()
+
+
 def archived(*restored: Restored) -> Snapshot:
     register = month().review.register
     first = next(run.record_id for run in register.runs if run.began > START)
@@ -410,6 +523,12 @@ def _():
 @fault("an archived record that did not come back", PQ_07=FAIL)
 def _():
     return archived(Restored(RECORD, "s3://archive/records", 55, "record.pdf did not come back")), parameters()
+
+
+@fault("an archive that could not be asked", PQ_07=OPEN)
+def _():
+    refused = "s3://archive/records/record.pdf did not come back: AccessDenied"
+    return archived(Restored(RECORD, "s3://archive/records", 55, refused, unread=True)), parameters()
 
 
 @fault("an archived record that nobody brought back", PQ_07=OPEN)

@@ -6,6 +6,7 @@ from datetime import datetime
 from itertools import pairwise
 
 from kit.canonical import Json
+from kit.checks.control import explaining, may_explain
 from kit.checks.deliveries import more, told
 from kit.checks.review import of_review
 from kit.findings import Finding, Judgement, count
@@ -15,7 +16,7 @@ from kit.review.events import Event, can_have_made, concerns, makers
 from kit.review.period import Review
 from kit.review.state import state
 from kit.sections import ChangeControl
-from kit.snapshot import Answer, Snapshot
+from kit.snapshot import Snapshot
 
 NOW = "now"
 _NONE_KNOWN = "no change control of that time"
@@ -80,14 +81,22 @@ def steps(snapshot: Snapshot, review: Review) -> list[Step]:
 
 def events_of(review: Review, known: Iterable[Point]) -> list[Event]:
     """Return the events about the target's trail, key and bucket, in the order of time."""
-    names = set(_names(known))
-    found = {
-        event.id: event for answer in review.events.values() for event in answer.value or () if concerns(event, names)
-    }
+    names = set(names_of(known))
+    found = {event.id: event for event, *_ in _told_by(review) if concerns(event, names)}
     return sorted(found.values(), key=lambda event: (event.time, event.id))
 
 
-def _names(known: Iterable[Point]) -> Iterator[str]:
+def _told_by(review: Review) -> Iterator[tuple[Event, str, tuple[str, ...]]]:
+    """Yield every event with what tells of it and its evidence; one that both tell is the history's in the end."""
+    for logged in review.logged:
+        proof = "which is not proven" if logged.why else "whose hash a digest signed by CloudTrail holds"
+        for address, events in logged.found.items():
+            yield from ((event, f"the log file {address}, {proof}", logged.evidence) for event in events)
+    for answer in review.events.values():
+        yield from ((event, "CloudTrail's event history", answer.evidence) for event in answer.value or ())
+
+
+def names_of(known: Iterable[Point]) -> Iterator[str]:
     """Yield every name by which an event can be about the target: ARNs, names and ids of trail, key and bucket."""
     for point in known:
         for path, value in point.state.values.items():
@@ -124,11 +133,13 @@ def pq_04(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
         found = steps(snapshot, review)
         events = events_of(review, known)
         controls = parameters.execution.change_controls
+        sources = {event.id: (source, evidence) for event, source, evidence in _told_by(review)}
         done = [event for event in events if not event.error and review.within(event.time)]
         made = {event.id: [change for step in found for change in step.made.get(event.id, ())] for event in events}
-        changes = [_judge_event(review, event, made[event.id], controls) for event in done]
+        changes = [_judge_event(event, sources[event.id], made[event.id], controls) for event in done]
         changes += [_judge_unmade(review, step, controls) for step in found if step.unmade]
         _judge_known(judgement, review, known, found)
+        _judge_events(judgement, review, found, everywhere=parameters.expected.review.changed_back_known)
         refused = [event.sentence for event in events if event.error and review.within(event.time)]
         if refused:
             judgement.observe("changes that AWS refused", told(refused))
@@ -142,14 +153,19 @@ def pq_04(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
     return of_review("PQ-04", snapshot, parameters, judge)
 
 
-def _judge_event(review: Review, event: Event, made: list[Change], controls: Iterable[ChangeControl]) -> Finding:
+def _judge_event(
+    event: Event, told_by: tuple[str, tuple[str, ...]], made: list[Change], controls: Iterable[ChangeControl]
+) -> Finding:
     judgement = Judgement("PQ-04", f"{event.name} {event.id}")
-    answer = next((one for one in review.events.values() if event in (one.value or ())), None)
-    judgement.rest_on(answer.evidence if answer else ())
-    ids = [one.id for one in controls if one.start <= event.time < one.end]
-    sentence = f"{event.sentence}, under no change control{_values(made)}."
-    judgement.expect("change control", "one of that time", ids or _NONE_KNOWN, met=bool(ids), otherwise=sentence)
+    source, evidence = told_by
+    judgement.rest_on(evidence)
+    ids, others = explaining(event, controls)
+    beside = f" ({', '.join(others)} is of that time, and covers something else)" if others else ""
+    sentence = f"{event.sentence}, under no change control{beside}{_values(made)}."
+    expected = "one of that time that covers it"
+    judgement.expect("change control", expected, ids or f"{_NONE_KNOWN}{beside}", met=bool(ids), otherwise=sentence)
     judgement.observe("event", event.to_json())
+    judgement.observe("told by", source)
     judgement.observe("values that it changed", [_told(change) for change in made] or "none that is otherwise now")
     return judgement.finding(f"{event.sentence}, under {', '.join(ids)}.")
 
@@ -159,27 +175,25 @@ def _judge_unmade(review: Review, step: Step, controls: Iterable[ChangeControl])
     judgement = Judgement("PQ-04", f"{step.before.name} to {step.after.name}")
     judgement.rest_on((*step.before.evidence, *step.after.evidence))
     start, end = step.before.began, step.after.ended
-    ids = [one.id for one in controls if one.start <= end and start < one.end]
-    sure = _are_known(review, step)
+    states = (step.before.state, step.after.state)
+    timely = [one for one in controls if one.start <= end and start < one.end]
+    ids = [one.id for one in timely if any(may_explain(one, change, states) for change in step.unmade)]
+    apart = [change for change in step.unmade if not any(may_explain(one, change, states) for one in timely)]
+    wanted = {name for change in step.unmade for name in makers(change)}
+    why = review.why_unknown(start, end, wanted)
+    sure = not why
     within = review.period[0] <= start and end <= review.period[1]
-    what = f"{_first(step.unmade)} between {start:%Y-%m-%d %H:%M} and {end:%Y-%m-%d %H:%M} UTC"
-    name, expected = "change control", "one of that time, and the event that made it"
-    if not ids and (sure or within):
-        who = "no event tells who did it" if sure else "the events of that time are not known"
-        judgement.expect(name, expected, _NONE_KNOWN, met=False, otherwise=f"{what}, under no change control; {who}.")
+    what = f"{_first(apart or step.unmade)} between {start:%Y-%m-%d %H:%M} and {end:%Y-%m-%d %H:%M} UTC"
+    name, expected = "change control", "one of that time that covers it, and the event that made it"
+    if apart and (sure or within):
+        who = "no event tells who did it" if sure else f"who did it is not known: {why.removesuffix('.')}"
+        sentence = f"{what}, under no change control; {who}."
+        judgement.expect(name, expected, ids or _NONE_KNOWN, met=False, otherwise=sentence)
     else:
-        why = "no event was found that made it" if sure else "the events of that time are not known"
-        judgement.doubt(name, expected, f"{what}; {why}.", ids or _NONE_KNOWN)
+        who = "no event was found that made it." if sure else f"who did it is not known: {why}"
+        judgement.doubt(name, expected, f"{what}; {who}", ids or _NONE_KNOWN)
     judgement.observe("values that are otherwise", [_told(change) for change in step.unmade])
     return judgement.finding("")
-
-
-def _are_known(review: Review, step: Step) -> bool:
-    """Return whether every event that can have made what drifted is known over the time between two states."""
-    if not (review.asked[0] <= step.before.began and step.after.ended <= max(review.asked[1], review.now)):
-        return False
-    wanted = {name for change in step.unmade for name in makers(change)}
-    return all(answer.value is not None for (_, name), answer in review.events.items() if name in wanted)
 
 
 def _judge_known(judgement: Judgement, review: Review, known: list[Point], found: list[Step]) -> None:
@@ -204,26 +218,36 @@ def _judge_known(judgement: Judgement, review: Review, known: list[Point], found
         path, why = next(iter(unknown.items()))
         sentence = f"Whether {path} changed is not known{more(len(unknown) - 1)}: {why}"
         judgement.doubt("values compared", "every one", sentence, told(unknown))
-    _judge_events(judgement, review)
 
 
-def _judge_events(judgement: Judgement, review: Review) -> None:
-    silent: list[Answer[tuple[Event, ...]]] = []
-    for answer in review.events.values():
-        judgement.rest_on(answer.evidence)
-        silent += [answer] if answer.value is None else []
-    start, end = review.asked
-    expected = f"read from {review.period[0]:%Y-%m-%d %H:%M} to {min(review.period[1], review.now):%Y-%m-%d %H:%M} UTC"
-    actual = f"read from {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC" if review.events else "not read"
-    if silent:
-        judgement.doubt("events of the period", expected, f"{silent[0].why}{more(len(silent) - 1)}", actual)
-    elif not review.events:
-        judgement.doubt("events of the period", expected, "No event of the period was asked for.", actual)
-    elif start > review.period[0]:
-        why = f"What was changed and changed back before {start:%Y-%m-%d} is not known: CloudTrail tells of 90 days."
-        judgement.doubt("events of the period", expected, why, actual)
+def _judge_events(judgement: Judgement, review: Review, found: list[Step], *, everywhere: bool) -> None:
+    """Judge that the events are known of the times between whose ends something drifted; and of all the period, or of
+    as much of it as CloudTrail's event history tells, where it need not be known what was changed and changed back.
+    """
+    for evidence in [one.evidence for one in review.events.values()] + [one.evidence for one in review.logged]:
+        judgement.rest_on(evidence)
+    start, end = review.period[0], min(review.period[1], review.now)
+    since = start if everywhere else max(start, review.asked[0])
+    wanted = [(since, end)] if since < end else []
+    wanted += [(step.before.began, step.after.ended) for step in found if step.drift.changes]
+    name = "events of the period"
+    expected = f"known from {_minute(start)} to {_minute(end)}"
+    if not everywhere:
+        expected += "; before the event history begins, where something drifted"
+    asked = review.asked
+    actual = [f"event history from {_minute(asked[0])} to {_minute(asked[1])}"] if review.events else []
+    actual += [
+        f"log files from {_minute(one.period[0])} to {_minute(one.period[1])}: {one.cost}" for one in review.logged
+    ]
+    doubts = list(dict.fromkeys(filter(None, (review.why_unknown(*period) for period in wanted))))
+    if doubts:
+        judgement.doubt(name, expected, f"{doubts[0].removesuffix('.')}{more(len(doubts) - 1)}.", actual or "not read")
     else:
-        judgement.expect("events of the period", expected, actual, met=True, otherwise="")
+        judgement.expect(name, expected, actual or "nothing drifted", met=True, otherwise="")
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
 def _told(change: Change) -> Mapping[str, Json]:

@@ -1,6 +1,7 @@
 """Checks on a period: that runs were made and their records stand, and that what was delivered was covered."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Collection
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 
@@ -9,6 +10,7 @@ from kit.checks.deliveries import NONE, more, told
 from kit.findings import Finding, Judgement, Verdict, count
 from kit.parameters import RunParameters
 from kit.review.coverage import GAP, OPEN, PENDING, UNCOVERED, Day, days_of, objects_of
+from kit.review.drift import is_open
 from kit.review.period import UNREAD, Review, Reviewed, Run
 from kit.snapshot import Snapshot
 
@@ -95,25 +97,29 @@ def pq_02(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
         runs = [run for run in register.runs if review.within(run.began)]
         if not runs and not problem:
             judgement.doubt("records", "whole, and as registered", "The register has no run of the target here.", 0)
-        broken = [f"{one.run.record_id}: {one.problem}" for one in records if one.problem]
+        broken = [f"{one.run.record_id}: {one.problem}" for one in records if one.problem and not one.unread]
+        unread = [f"{one.run.record_id}: {one.problem}" for one in records if one.unread]
         if records:
             for one in records:
                 judgement.rest_on(one.evidence)
-            sentence = f"{broken[0]}{more(len(broken) - 1)}." if broken else ""
-            expected = "whole, and as registered"
-            whole = f"{count(len(records), 'record')}, {expected}"
-            judgement.expect("records", expected, told(broken) or whole, met=not broken, otherwise=sentence)
+            name, expected, wrong = "records", "whole, and as registered", told(broken + unread)
+            sentence = f"{wrong[0]}{more(len(broken + unread) - 1)}." if wrong else ""
+            if unread and not broken:
+                judgement.doubt(name, expected, sentence, wrong)
+            else:
+                whole = f"{count(len(records), 'record')}, {expected}"
+                judgement.expect(name, expected, wrong or whole, met=not broken, otherwise=sentence)
         unsealed = [f"{run.record_id}, {run.verdict}" for run in runs if run.state == "concluded"]
         sentence = f"A run came to a verdict and left no record: {'; '.join(told(unsealed))}."
         judgement.expect("verdicts without a record", NONE, unsealed or NONE, met=not unsealed, otherwise=sentence)
-        sentence = f"The register does not hold {', '.join(told(register.strangers))}."
-        judgement.expect(
-            "records that nobody registered",
-            NONE,
-            list(register.strangers) or NONE,
-            met=not register.strangers,
-            otherwise=sentence,
-        )
+        name, strangers = "records that nobody registered", list(register.strangers)
+        if register.unread and not strangers:
+            unheld = told(register.unread)
+            why = f"The register does not hold {', '.join(unheld)}; of which target that is can't be read."
+            judgement.doubt(name, NONE, why, unheld)
+        else:
+            sentence = f"The register does not hold {', '.join(told(strangers))}."
+            judgement.expect(name, NONE, strangers or NONE, met=not strangers, otherwise=sentence)
         if ended := [f"{run.record_id}, {run.state}" for run in runs if run.state in _ENDED_WITHOUT]:
             judgement.observe("runs that came to no verdict", ended)
         return [judgement.finding(f"All {len(records)} records of the period are here, whole and as registered.")]
@@ -247,6 +253,21 @@ def key_of(one: Reviewed, trail: str) -> Json:
     return one.state.values.get(f"{trail}#key/Arn") if one.state else None
 
 
+def _is_key_known(one: Reviewed, trail: str) -> bool:
+    """Return whether a record tells which key a trail had, or that it had none."""
+    return one.state is not None and (
+        key_of(one, trail) is not None or not is_open(one.state, f"{trail}#key/Arn")
+    )  # fmt: skip
+
+
+def _read_apart(review: Review, read: Collection[date]) -> list[str]:
+    """Return the runs of the period of which it is not known what they read, where nobody else read a day of it."""
+    if all(day in read for day in review.days()):
+        return []
+    silent = (one for one in review.records if one.run.protocol == "OQ" and not one.delivered)
+    return [f"What {one.run.record_id} read is not known" for one in silent if one.run.began >= review.period[0]]
+
+
 def accepted_on(day: date, parameters: RunParameters) -> set[str]:
     """Return the ARNs of the keys, besides the trail's own, that the parameters accept on a day."""
     accepted = parameters.expected.accepted_kms_keys
@@ -261,30 +282,34 @@ def pq_06(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
     """
 
     def judge_trail(review: Review, trail: str, judgement: Judgement) -> Finding:
-        kinds: dict[str, int] = {}
+        kinds: Counter[str] = Counter()
         wrong: list[str] = []
-        digests = 0
-        for day, (one, objects, delivered) in objects_of(review, trail).items():
+        untold: list[str] = []
+        read = objects_of(review, trail)
+        for day, (one, objects, _) in read.items():
             judgement.rest_on(one.evidence)
-            digests += delivered
-            own, accepted = key_of(one, trail), accepted_on(day, parameters)
-            for protection, number in sorted(objects.items()):
-                kinds[protection] = kinds.get(protection, 0) + number
-                if protection != own and protection not in accepted:
-                    wrong.append(f"{day}: {count(number, 'log file')} {protection}")
+            kinds.update(objects)
+            others = set(objects) - {key_of(one, trail)} - accepted_on(day, parameters)
+            for protection in sorted(others):
+                what = f"{day}: {count(objects[protection], 'log file')} {protection}"
+                if protection == UNREAD:
+                    untold.append(what)
+                elif protection.startswith("arn:") and not _is_key_known(one, trail):
+                    untold.append(f"{what}, and which key the trail had is not known from {one.run.record_id}")
+                else:
+                    wrong.append(what)
+        untold += _read_apart(review, read)
         name, expected = "log files by what protects them", "the trail's key, or an accepted one"
-        judgement.observe("digests", digests)
+        judgement.observe("digests", sum(delivered for *_, delivered in read.values()))
         if not kinds:
             judgement.doubt(name, expected, f"No log file of {trail} was read within the period.")
         elif wrong:
-            unread = all(line.endswith(UNREAD) for line in wrong)
             sentence = f"{wrong[0]}{more(len(wrong) - 1)}."
-            if unread:
-                judgement.doubt(name, expected, sentence, kinds)
-            else:
-                judgement.expect(name, expected, kinds, met=False, otherwise=sentence)
+            judgement.expect(name, expected, dict(kinds), met=False, otherwise=sentence)
+        elif untold:
+            judgement.doubt(name, expected, f"{untold[0]}{more(len(untold) - 1)}.", dict(kinds))
         else:
-            judgement.expect(name, expected, kinds, met=True, otherwise="")
+            judgement.expect(name, expected, dict(kinds), met=True, otherwise="")
         return judgement.finding(f"All {sum(kinds.values()):,} log files that were read are under the key of {trail}.")
 
     return _each_trail("PQ-06", snapshot, parameters, judge_trail)
@@ -319,10 +344,12 @@ def pq_07(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
             else:
                 each.rest_on(one.evidence)
                 sentence = f"{record_id} did not come back from {one.destination}: {one.problem}."
-                actual = one.problem or f"whole, and verified: {count(one.files, 'file')}"
-                each.expect(
-                    "restored from its archive", "whole, and verified", actual, met=not one.problem, otherwise=sentence
-                )
+                name, expected = "restored from its archive", "whole, and verified"
+                if one.unread:
+                    each.doubt(name, expected, sentence, one.problem)
+                else:
+                    actual = one.problem or f"{expected}: {count(one.files, 'file')}"
+                    each.expect(name, expected, actual, met=not one.problem, otherwise=sentence)
             findings.append(each.finding(f"{record_id} came back from its archive, and holds."))
         return findings
 

@@ -1,11 +1,12 @@
 """The commands around an account: the embedded one to try things on, and the permissions that runs need."""
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from kit.cli.app import AsJson, Parameters, app
+from kit.cli.app import AsJson, Output, Parameters, app
 from kit.errors import ParameterError, SandboxError
 
 
@@ -57,17 +58,21 @@ def policy(
         list[str] | None, typer.Argument(help="The protocols to allow: iq, oq, pq, rm. Both qualifications if none.")
     ] = None,
     parameters: Parameters = None,
+    output: Output = Path("outputs"),
     remediate: Annotated[
         bool, typer.Option("--remediate", help="Allow the changes of a plan, and nothing else.")
     ] = False,
 ) -> None:
     """Print the least-privilege IAM policy that runs need, narrowed to the parameters of a file where given.
 
-    Every one of them only reads; what a remediation may change is a policy of its own, `--remediate`.
+    Every one of them only reads; what a remediation may change is a policy of its own, `--remediate`. For a periodic
+    review, the register in the folder for records names the archives that it reads.
     """
     from kit.catalogue import protocol
     from kit.collect.least_privilege import least_privilege, least_privilege_to_change
+    from kit.collect.outputs import OutputsFolder
     from kit.parameters import RunParameters, load_file
+    from kit.record.register import REGISTER
 
     if remediate and protocols:
         remedy = "print two policies: trailkit policy rm, and trailkit policy --remediate"
@@ -86,6 +91,9 @@ def policy(
         if trail := told.expected.trail_arn:
             # without it every trail is judged, and every trail's bucket is read
             narrowed |= {"partition": trail.split(":")[1], "bucket": told.expected.log_bucket}
+        if "PQ" in named and told.expected.review.archived_restored and (output / REGISTER).exists():
+            places, keys = OutputsFolder(output, "", told).archives()
+            narrowed |= {"archives": places, "archive_keys": keys}
     if remediate:
         kept = {name: value for name, value in narrowed.items() if name in ("account_id", "bucket", "partition")}
         typer.echo(json.dumps(least_privilege_to_change(**kept), indent=2))

@@ -27,7 +27,7 @@ class Call:
     pause: float = 0.0
 
 
-_OQ = ("OQ",)
+_READ = ("OQ", "PQ")
 _RM = ("RM",)
 
 GET_CALLER_IDENTITY = Call("sts", "GetCallerIdentity", "sts:GetCallerIdentity", "none", ("Account", "Arn"))
@@ -130,18 +130,18 @@ SIMULATE_PRINCIPAL_POLICY = Call(
 )
 
 LIST_PUBLIC_KEYS = Call(
-    "cloudtrail", "ListPublicKeys", "cloudtrail:ListPublicKeys", "*", ("PublicKeyList",), "", "PublicKeyList", _OQ
+    "cloudtrail", "ListPublicKeys", "cloudtrail:ListPublicKeys", "*", ("PublicKeyList",), "", "PublicKeyList", _READ
 )
 # two a second for each account and Region [CloudTrail API reference: LookupEvents]
 LOOKUP_EVENTS = Call(
     "cloudtrail", "LookupEvents", "cloudtrail:LookupEvents", "*", ("Events",), "", "Events", ("PQ",), pause=0.5
 )
-LIST_OBJECT_VERSIONS = Call("s3", "ListObjectVersions", "s3:ListBucketVersions", "bucket", protocols=_OQ)
+LIST_OBJECT_VERSIONS = Call("s3", "ListObjectVersions", "s3:ListBucketVersions", "bucket", protocols=_READ)
 # made by the role that must be refused, which brings its own permissions
 LIST_OBJECTS = Call("s3", "ListObjectsV2", "s3:ListBucket", "bucket", ("KeyCount",), "ListBucketResult", protocols=())
-GET_OBJECT = Call("s3", "GetObject", "s3:GetObject", "object", ("Body",), protocols=_OQ)
-GET_OBJECT_VERSION = Call("s3", "GetObject", "s3:GetObjectVersion", "object", protocols=_OQ)
-DECRYPT = Call("kms", "Decrypt", "kms:Decrypt", "key", protocols=_OQ)
+GET_OBJECT = Call("s3", "GetObject", "s3:GetObject", "object", ("Body",), protocols=_READ)
+GET_OBJECT_VERSION = Call("s3", "GetObject", "s3:GetObjectVersion", "object", protocols=_READ)
+DECRYPT = Call("kms", "Decrypt", "kms:Decrypt", "key", protocols=_READ)
 """Not called: S3 asks KMS on behalf of whoever reads an object."""
 
 CALLS: tuple[Call, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Call))

@@ -135,7 +135,7 @@ class _Collection:
         listed = [(place, area, kind, one) for (place, area, kind, _), one in zip(folders, listings, strict=True)]
         self.unlisted |= {(area.account, area.region) for _, area, _, one in listed if one.failure}
         count = self._take_digests([(place, area, one) for place, area, kind, one in listed if kind == DIGESTS])
-        if self.sample is None:
+        if self.sample is None and self.scope.sampled:
             self.sample = self._choose_sample()
         logs = [(place, area, one) for place, area, kind, one in listed if kind == LOG_FILES]
         count += self._take_logs(logs, final=final)

@@ -2,11 +2,11 @@
 folder alone.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from time import sleep
 from typing import cast
@@ -15,10 +15,10 @@ from kit.collect.account import Progress
 from kit.collect.changes import Pause, await_delivery, carry_out
 from kit.collect.iq import collect_iq
 from kit.collect.live_objects import LiveObjects
-from kit.collect.objects import Objects, ReplayedObjects
-from kit.collect.oq import OperationalScope, collect_oq
+from kit.collect.logged import Sought, collect_logged
+from kit.collect.objects import Objects, ReplayedObjects, Search
+from kit.collect.oq import OpenObjects, OpenStorage, OperationalScope, collect_oq
 from kit.collect.prospect import Wanted, collect_for_plan
-from kit.collect.readers import Storage
 from kit.collect.refusal import DENIED
 from kit.collect.review import ReviewScope, Source, collect_review
 from kit.collect.scope import readers_for, scope_of
@@ -28,6 +28,7 @@ from kit.parameters import RunParameters
 from kit.recording import Recorder, Replayer
 from kit.remediation.approval import hold_approved
 from kit.remediation.plan import plan
+from kit.review.logged import Logged
 from kit.snapshot import Remediation, Snapshot
 
 OPERATIONAL, REVIEW, REMEDIAL, TOOL, SUMMARY = "OQ", "PQ", "RM", "TQ", "VS"
@@ -60,7 +61,7 @@ def gather(
         protocol_id,
         parameters,
         Recorder(store),
-        lambda storage: LiveObjects(store, storage),
+        lambda storage, search=None: LiveObjects(store, storage, search),
         credentials,
         executor,
         progress,
@@ -82,7 +83,7 @@ def gather_again(
         return collect_tool_again(evidence, executor, progress)
     recorder, objects = Replayer(evidence), ReplayedObjects(evidence)
 
-    def opened(open_storage: Callable[[str], Storage | str]) -> AbstractContextManager[Objects]:
+    def opened(open_storage: OpenStorage, _: Search | None = None) -> AbstractContextManager[Objects]:
         objects.open_storage = open_storage
         return nullcontext(objects)
 
@@ -141,7 +142,7 @@ def _change(
     return replace(after, remediation=replace(told, status=status, remaining=remaining))
 
 
-def _nothing(_: Callable[[str], Storage | str]) -> AbstractContextManager[Objects]:
+def _nothing(_: OpenStorage, __: Search | None = None) -> AbstractContextManager[Objects]:
     raise NotImplementedError("a remediation reads no objects")
 
 
@@ -149,7 +150,7 @@ def _gather(
     protocol_id: str,
     parameters: RunParameters,
     recorder: Recorder | Replayer,
-    open_objects: Callable[[Callable[[str], Storage | str]], AbstractContextManager[Objects]],
+    open_objects: OpenObjects,
     credentials: Mapping[str, str],
     executor: Executor,
     progress: Progress,
@@ -166,11 +167,6 @@ def _gather(
     if protocol_id == REMEDIAL:
         wanted = Wanted(expected.kms_key_arn, expected.key_alias, expected.log_bucket)
         return collect_for_plan(readers, scope, wanted, executor, progress)
-    if protocol_id == REVIEW:
-        reviewed = ReviewScope(parameters.window, expected.review.archived_restored, cast("Source | None", source))
-        return collect_review(recorder, readers, collect_iq(readers, scope, executor, progress), reviewed, progress)
-    if not operational:
-        return collect_iq(readers, scope, executor, progress)
     window = OperationalScope(
         parameters.window,
         timedelta(minutes=expected.digest_settling_minutes),
@@ -178,4 +174,17 @@ def _gather(
         expected.organization_accounts or (),
         expected.denied_role_arn,
     )
+    if protocol_id == REVIEW:
+        asked = expected.review
+
+        def read_logs(snapshot: Snapshot, sought: Sought, now: datetime) -> tuple[Logged, ...]:
+            return collect_logged(readers, open_objects, scope, window, snapshot, sought, now, executor, progress)
+
+        reviewed = ReviewScope(
+            parameters.window, asked.archived_restored, asked.event_logs == "all", cast("Source | None", source)
+        )
+        settings = collect_iq(readers, scope, executor, progress)
+        return collect_review(recorder, readers, settings, reviewed, read_logs, progress)
+    if not operational:
+        return collect_iq(readers, scope, executor, progress)
     return collect_oq(readers, open_objects, scope, window, executor, progress)

@@ -1,7 +1,7 @@
 """The least-privilege IAM policy for a run, generated from the one table of calls."""
 
 from kit.canonical import Json
-from kit.collect.calls import CALLS, SIMULATE_PRINCIPAL_POLICY
+from kit.collect.calls import ASSUME_ROLE, CALLS, DECRYPT, GET_OBJECT_VERSION, SIMULATE_PRINCIPAL_POLICY
 from kit.collect.change_calls import CHANGES, WITH_CREATE_BUCKET
 
 _SIDS = {
@@ -21,10 +21,15 @@ def least_privilege(
     assumed_roles: tuple[str, ...] = (),
     partition: str = "aws",
     protocols: tuple[str, ...] = ("IQ",),
+    archives: tuple[str, ...] = (),
+    archive_keys: tuple[str, ...] = (),
     *,
     tags_sessions: bool = False,
 ) -> dict[str, Json]:
     """Return the IAM policy that allows what runs of the protocols ask, and nothing else; every action only reads.
+
+    `archives` are the places, as `bucket/prefix`, from which a review brings archived records back, and `archive_keys`
+    the ARNs of the keys that they lie under.
 
     Trails and keys are those of the account, since each trail is judged by its key. Roles appear only where the
     parameters name some: to be simulated, or to be assumed. `sts:GetCallerIdentity` is left out: it needs no permission
@@ -43,13 +48,15 @@ def least_privilege(
         if (actions := sorted({call.action for call in calls if call.resource == kind}))
     ]
     # tags are passed with a permission of their own [IAM user guide: Passing session tags in AWS STS]
-    assuming = ["sts:AssumeRole", *(["sts:TagSession"] if tags_sessions else [])]
-    for sid, actions, roles in (
+    assuming = [ASSUME_ROLE.action, *(["sts:TagSession"] if tags_sessions else [])]
+    for sid, allowed, named in (
         ("SimulateReaders", [SIMULATE_PRINCIPAL_POLICY.action], reader_roles),
         ("AssumeRoles", assuming, assumed_roles),
+        ("ReadArchives", [GET_OBJECT_VERSION.action], tuple(f"arn:{partition}:s3:::{one}/*" for one in archives)),
+        ("DecryptArchives", [DECRYPT.action], archive_keys),
     ):
-        if roles:
-            statements.append({"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": sorted(roles)})
+        if named:
+            statements.append({"Sid": sid, "Effect": "Allow", "Action": allowed, "Resource": sorted(named)})
     return {"Version": "2012-10-17", "Statement": statements}
 
 

@@ -27,6 +27,7 @@ from kit.collect.objects import (
     LOGS,
     META,
     Progress,
+    Search,
     error_of,
     first_page,
     listing_of,
@@ -51,6 +52,8 @@ PAUSES_S = (0.2, 0.8, 3.2)
 
 _SEARCHED = 2 << 20
 """Bytes of text up to which a log is searched for data keys; a longer one is hashed only."""
+_SEARCHED_WHOLE, _IN_FLIGHT_WHOLE = 32 << 20, 16
+"""The same where logs are searched for something that must not be missed; so many are then in memory at a time."""
 _KEPT = 16 << 20
 """Bytes up to which a digest, or a sampled log, is kept."""
 _PART = 4096
@@ -97,18 +100,21 @@ class LiveObjects(AbstractContextManager["LiveObjects"]):
     """Reads S3, and writes every answer to the ledgers, in the order it was asked for.
 
     `open_storage` gives, for a bucket, how it is reached and with whose credentials, or in words why it can't be. A
-    throttled or dropped request is tried again, up to `attempts` times in all.
+    throttled or dropped request is tried again, up to `attempts` times in all. What `search` finds in a log is kept in
+    its line; without it, the calls for data keys are.
     """
 
     def __init__(
         self,
         store: EvidenceStore,
         open_storage: Callable[[str], Storage | str],
+        search: Search | None = None,
         *,
         attempts: int = ATTEMPTS,
         in_flight: int = IN_FLIGHT,
     ) -> None:
         self._open_storage = open_storage
+        self._search = search
         self._attempts = attempts
         self._storages: dict[str, Storage | str] = {}
         self._ledgers = {
@@ -116,7 +122,7 @@ class LiveObjects(AbstractContextManager["LiveObjects"]):
             for name, operation in ((LISTINGS, "ListObjectVersions"), (LOGS, "GetObject"), (KEPT, "GetObject"))
         }
         self._started = timestamp(utc_now())
-        self._pool = _Pool(in_flight)
+        self._pool = _Pool(min(in_flight, _IN_FLIGHT_WHOLE) if search else in_flight)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -172,7 +178,7 @@ class LiveObjects(AbstractContextManager["LiveObjects"]):
         def sink() -> Callable[[bytes], object]:
             nonlocal inflater
             kept.clear()
-            inflater = Inflater(keep=_SEARCHED)
+            inflater = Inflater(keep=_SEARCHED_WHOLE if self._search else _SEARCHED)
             return keep if wanted.keep else inflater.feed
 
         def keep(data: bytes) -> None:
@@ -189,7 +195,7 @@ class LiveObjects(AbstractContextManager["LiveObjects"]):
             elif wanted.keep:
                 line |= {"content": base64.b64encode(kept).decode(), "stored": len(kept)}
             else:
-                line |= _content(inflater, int(answer.headers.get("content-length") or 0))
+                line |= _content(inflater, int(answer.headers.get("content-length") or 0), self._search)
             found = read_of(line)
             lines[index] = (encode_line(line), found)
             progress(1, found.stored)
@@ -391,16 +397,13 @@ class _Pool:
         return job, _Answer(transfer.status, transfer.headers, body)
 
 
-def _content(inflater: Inflater, stored: int) -> dict[str, Json]:
+def _content(inflater: Inflater, stored: int, search: Search | None) -> dict[str, Json]:
     content = inflater.close()
+    told = {"sha256": content.sha256, "size": content.size, "problem": content.problem, "stored": stored}
+    if search:
+        return told | {"changes": None if content.text is None else search(content.text)}
     searched = None if content.text is None and not content.problem else data_keys(content.text or b"")
-    return {
-        "sha256": content.sha256,
-        "size": content.size,
-        "problem": content.problem,
-        "stored": stored,
-        "data_keys": searched,
-    }
+    return told | {"data_keys": searched}
 
 
 def _line(answer: _Answer) -> dict[str, Json]:

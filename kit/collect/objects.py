@@ -27,6 +27,9 @@ Progress = Callable[[int, int], None]
 LISTINGS, LOGS, KEPT = "listings", "logs", "kept"
 """The ledgers: pages of listings as S3 sent them; logs by hash; digests and sampled logs with their bytes."""
 
+Search = Callable[[bytes], list[Json] | None]
+"""Returns what a log file's text holds of what is looked for; None where it can't be told."""
+
 META = "x-amz-meta-"
 
 T = TypeVar("T")
@@ -199,6 +202,7 @@ def read_of(line: Mapping[str, Json]) -> Read:
         stored=line["stored"],
         metadata={name.removeprefix(META): value for name, value in headers.items() if name.startswith(META)},
         **{name: line[name] for name in ("sha256", "size", "problem", "data_keys") if name in line},
+        changes=tuple(line["changes"]) if line.get("changes") is not None else None,
         body=base64.b64decode(line["content"]) if "content" in line else None,
     )
 

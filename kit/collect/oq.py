@@ -5,20 +5,29 @@ from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from kit.collect.account import Progress
 from kit.collect.buckets import collect_location
 from kit.collect.deliveries import collect_delivery
 from kit.collect.iq import Scope, collect_iq
-from kit.collect.objects import Objects
+from kit.collect.objects import Objects, Search
 from kit.collect.places import DeliveryScope
 from kit.collect.readers import Readers, Storage
 from kit.collect.refusal import collect_refusal
 from kit.sections import Window
 from kit.snapshot import Delivery, Snapshot, Trail
 
-OpenObjects = Callable[[Callable[[str], Storage | str]], AbstractContextManager[Objects]]
-"""Opens the objects of a run, given what tells how a bucket is reached."""
+OpenStorage = Callable[[str], Storage | str]
+"""Tells how a bucket is reached and with whose credentials, or in words why it can't be."""
+
+
+class OpenObjects(Protocol):
+    """Opens the objects of a run, given what tells how a bucket is reached, and what to look for in logs."""
+
+    def __call__(self, open_storage: OpenStorage, search: Search | None = None, /) -> AbstractContextManager[Objects]:
+        """Return the objects; what they read is kept as evidence."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -54,9 +63,9 @@ def collect_oq(
         return replace(snapshot, deliveries={trail.arn: why for trail in judged})
     regions: dict[str, str] = {}
     deliveries: dict[str, Delivery | str] = {}
-    with open_objects(lambda bucket: _storage(readers, snapshot, scope, regions, bucket)) as objects:
+    with open_objects(lambda bucket: storage_of(readers, snapshot, scope, regions, bucket)) as objects:
         for trail in judged:
-            asked = _delivery_scope(snapshot, scope, operational, trail, now)
+            asked = delivery_scope(snapshot, scope, operational, trail, now)
             deliveries[trail.arn] = (
                 asked
                 if isinstance(asked, str)
@@ -76,9 +85,10 @@ def collect_oq(
     return replace(snapshot, deliveries=deliveries, refusal=refusal)
 
 
-def _delivery_scope(
+def delivery_scope(
     snapshot: Snapshot, scope: Scope, operational: OperationalScope, trail: Trail, now: datetime
 ) -> DeliveryScope | str:
+    """Return what to collect of a trail within the window, or in words why that can't be told."""
     if not trail.description.get("S3BucketName"):
         return f"The description of the trail {trail.arn} names no bucket."
     enabled = snapshot.enabled_regions
@@ -106,7 +116,9 @@ def _delivery_scope(
     )
 
 
-def _storage(readers: Readers, snapshot: Snapshot, scope: Scope, regions: dict[str, str], bucket: str) -> Storage | str:
+def storage_of(
+    readers: Readers, snapshot: Snapshot, scope: Scope, regions: dict[str, str], bucket: str
+) -> Storage | str:
     """Return how a bucket is reached, in its own Region: as the settings tell it, or asked for here."""
     known = {trail.bucket.name: trail.bucket.region for trail in snapshot.trails if trail.bucket}
     account = scope.bucket_account or scope.account_id

@@ -11,7 +11,7 @@ from kit.collect.delivered import delivered_again
 from kit.collect.gather import OPERATIONAL, TOOL
 from kit.collect.readers import Readers
 from kit.collect.settings import RecordedSettings
-from kit.errors import ArchiveError, KitError, RecordError
+from kit.errors import ArchiveError, KitError, RecordError, is_unread
 from kit.evidence import read_index, timestamp
 from kit.parameters import RunParameters
 from kit.record.addenda import deviations_of, read_addenda
@@ -66,9 +66,22 @@ class OutputsFolder:
             "problem": problem,
             "head": (self._entries[-1].seen if self._entries else Seen(0, "")).to_json(),
             "runs": [_told(one) for one in [*earlier.values(), *chosen]],
-            "strangers": [folder.name for folder in self._strangers()],
+            **self._strangers(),
             "archived": archived,
         }
+
+    def archives(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return where the archived records of the target lie, as `bucket/prefix`, and under which keys: the places
+        that a review restores from, whatever its period.
+
+        Raises:
+            RejectionError: the register is not whole.
+        """
+        found = histories(read_register(self.folder / REGISTER)).values()
+        receipts = [entry.data for one in found if self._is_of_target(one) and (entry := one.last("archived"))]
+        places = {str(one["destination"]).removeprefix("s3://").rstrip("/").rpartition("/")[0] for one in receipts}
+        keys = {key for one in receipts for key in str(one["kms_key"]).split(", ") if key}
+        return tuple(sorted(places)), tuple(sorted(keys))
 
     def _is_of_target(self, one: History) -> bool:
         target = one.first.get("target")
@@ -85,9 +98,11 @@ class OutputsFolder:
             and demonstration == asked.demonstration
         )
 
-    def _strangers(self) -> list[Path]:
-        """Return the records of the target, or of what can't be told, that the register does not hold."""
-        found = []
+    def _strangers(self) -> dict[str, list[str]]:
+        """Return the records of the target, or of what can't be told, that the register does not hold; and apart those
+        of which that can't be told because they can't be read.
+        """
+        found: dict[str, list[str]] = {"strangers": [], "unread": []}
         for folder in records_in(self.folder):
             if folder.name in self._histories:
                 continue
@@ -95,9 +110,9 @@ class OutputsFolder:
                 told = read_manifest(folder)
                 of = told["parameters"]
                 if self._is_target(of["target"]["account_id"], of["expected"]["trail_arn"], told["demonstration"]):
-                    found.append(folder)
-            except (KitError, LookupError, TypeError):
-                found.append(folder)
+                    found["strangers"].append(folder.name)
+            except (KitError, LookupError, TypeError) as error:
+                found["unread" if is_unread(error) else "strangers"].append(folder.name)
         return found
 
     def record(self, settings: RecordedSettings, record_id: str) -> Json:
@@ -109,7 +124,7 @@ class OutputsFolder:
                 raise RecordError("its name leads out of the folder", "restore the register")
             manifest = hold_standing(folder, history, self._entries)
         except KitError as error:
-            return {"problem": error.message}
+            return {"problem": error.message, "unread": is_unread(error)}
         verdicts = verdicts_of(folder)
         told: dict[str, Json] = {
             "problem": "",
@@ -148,8 +163,10 @@ class OutputsFolder:
                 if sha256_file(brought / MANIFEST) != self._histories[record_id].digest:
                     raise RecordError("it is another record than the register holds", "archive it again")
         except KitError as error:
-            return told | {"problem": error.message}
-        return told | {"problem": ""}
+            return told | {"problem": error.message, "unread": is_unread(error)}
+        except OSError as error:
+            return told | {"problem": f"it can't be kept meanwhile: {error.strerror}", "unread": True}
+        return told | {"problem": "", "unread": False}
 
 
 def _bring(readers: Readers, receipt: Mapping[str, Json], folder: Path) -> None:

@@ -21,6 +21,7 @@ class DeliveryScope:
     """What to collect of a trail: the window, when it is looked at, and how long digests may take to come.
 
     `regions` None means all that are enabled; `others` are the trails that deliver into the same account and Region.
+    `only` names the accounts to read of, where those are not all. With `sampled`, two logs are kept with their bytes.
     """
 
     window: tuple[datetime, datetime]
@@ -32,6 +33,8 @@ class DeliveryScope:
     accounts: tuple[str, ...] = ()
     others: tuple[Trail, ...] = ()
     unasked: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    sampled: bool = True
 
     @property
     def settled(self) -> datetime:
@@ -53,6 +56,8 @@ class Places:
         """Return the accounts that the trail delivers for: its own; for an organization trail, those found or named."""
         if not self._trail.description.get("IsOrganizationTrail"):
             return [self._trail.account]
+        if self._scope.only:
+            return list(self._scope.only)
         (found,) = self._bulk.list([Query(self.places[0].bucket, self.places[0].base, folders=True)])
         names = (folder.removeprefix(self.places[0].base).rstrip("/") for folder in found.folders)
         return sorted({*(name for name in names if name.isdecimal() and len(name) == 12), *self._scope.accounts})

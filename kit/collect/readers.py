@@ -22,9 +22,9 @@ from botocore.loaders import Loader, create_loader
 
 from kit.canonical import Json
 from kit.collect.calls import ASSUME_ROLE, Call
-from kit.collect.responses import NO_ANSWER, absence_of, follow
+from kit.collect.responses import NO_ANSWER, absence_of, code_of, follow, is_definite
 from kit.collect.signing import Bucket
-from kit.errors import ArchiveError, KitError
+from kit.errors import ArchiveError, KitError, UnreachedError
 from kit.evidence import Entry
 from kit.recording import Recorder, Replayer
 from kit.snapshot import Answer
@@ -209,7 +209,8 @@ class Readers:
 
         Raises:
             CredentialsError: no credentials can be found.
-            ArchiveError: S3 does not give it; names the code.
+            ArchiveError: S3 does not have it, or not so that it can be given; names the code.
+            UnreachedError: S3 refused, or did not answer; names the code.
         """
         session = self._session("", region)
         try:
@@ -220,9 +221,10 @@ class Readers:
         except _NO_CREDENTIALS as error:
             raise _no_credentials(error) from error
         except (ClientError, BotoCoreError, OSError) as error:
-            told = isinstance(error, ClientError) and error.response.get("Error", {}).get("Code")
-            raise ArchiveError(
-                f"s3://{bucket}/{key} did not come back: {told or type(error).__name__}",
+            told = code_of(error) or type(error).__name__
+            kind = ArchiveError if is_definite(error) else UnreachedError
+            raise kind(
+                f"s3://{bucket}/{key} did not come back: {told}",
                 "see that the role may read the archive, and that nothing was deleted there",
             ) from error
 

@@ -102,6 +102,21 @@ def absence_of(error: Exception, attempts: Attempts) -> Absence:
     return Absence(Reason.UNREADABLE, "", str(error) if isinstance(error, Unreadable) else detail)
 
 
+def code_of(error: Exception) -> str:
+    """Return AWS's error code, empty where AWS did not answer with one."""
+    return str(error.response.get("Error", {}).get("Code") or "") if isinstance(error, ClientError) else ""
+
+
+def is_definite(error: Exception) -> bool:
+    """Return whether S3's answer to GetObject says of the object that it can't be had: it is gone, KMS has no use of
+    its key any more, or it lies where it has to be fetched from first. A refusal says nothing of the object.
+    """
+    code = code_of(error)
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") if isinstance(error, ClientError) else 0
+    unusable = code == "InvalidObjectState" or (code.startswith("KMS.") and not is_throttled(code) and status == 400)
+    return unusable or (status in (404, 405) and bool(code))
+
+
 def is_throttled(code: str) -> bool:
     """Return whether AWS's error code says that a request came too soon; S3 passes on KMS's own, `KMS.` before it."""
     return code.removeprefix("KMS.") in _THROTTLED

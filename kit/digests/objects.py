@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from kit.canonical import Json
 from kit.digests.problems import address
 
 
@@ -58,7 +59,8 @@ class Read:
     there is); `missing` that S3 says there is no such object. `encryption` and `encryption_key` are the SSE headers of
     the response itself. `sha256` and `size` are those of the uncompressed content, `problem` why it is no sound gzip.
     `data_keys` counts the calls in this log by which CloudTrail asked for data keys, by trail ARN and hour joined by a
-    space; it is None where the log was too long to be searched.
+    space; it is None where the log was too long to be searched. `changes` are the records by which settings were
+    changed, where those were searched for; None where they were not, or could not be.
     """
 
     bucket: str
@@ -74,6 +76,7 @@ class Read:
     stored: int = 0
     problem: str = ""
     data_keys: dict[str, int] | None = None
+    changes: tuple[Json, ...] | None = None
     metadata: dict[str, str] | None = None
     body: bytes | None = None
 

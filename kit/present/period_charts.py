@@ -4,6 +4,7 @@ from collections import Counter
 from datetime import date, timedelta
 
 from kit.checks.changes import NOW, points, steps
+from kit.checks.control import explaining
 from kit.checks.deliveries import ACCEPTED_KEY, OTHER_KEY, SSE_S3, TRAIL_KEY, UNENCRYPTED
 from kit.checks.deliveries import UNREAD as NOT_READ
 from kit.checks.review import accepted_on, key_of
@@ -64,7 +65,7 @@ def changes(snapshot: Snapshot, parameters: RunParameters) -> Display:
             day = min(max(step.after.ended, review.period[0]), review.period[1] - timedelta(microseconds=1)).date()
             days.setdefault(day, []).append(("open", f"{change.place} {change.kind}, by nobody who is known"))
     for event in happened.values():
-        ids = [one.id for one in controls if one.start <= event.time < one.end]
+        ids, _ = explaining(event, controls)
         kind, under = ("explained", f"under {', '.join(ids)}") if ids else ("unexplained", "under no change control")
         if review.within(event.time):
             days.setdefault(event.time.date(), []).append((kind, f"{event.sentence}, {under}"))

@@ -31,8 +31,7 @@ def bounds(day: date) -> Period:
 def days_of(review: Review, trail: str, settling: timedelta) -> list[Day]:
     """Return each day of the period with what covers it for a trail; what is not over and settled is pending."""
     told = [(one, one.delivered[trail]) for one in review.records if trail in one.delivered]
-    # a record that holds, and whose evidence this kit version can't read: which days it read is not known
-    mute = [one.run.record_id for one in review.records if _is_mute(one)]
+    mute = [one.run.record_id for one in review.records if is_mute(one)]
     due = min(review.period[1], review.now - settling)
     found = []
     for day in review.days():
@@ -45,8 +44,11 @@ def days_of(review: Review, trail: str, settling: timedelta) -> list[Day]:
     return found
 
 
-def _is_mute(one: Reviewed) -> bool:
-    return one.run.protocol == "OQ" and not one.problem and not one.delivered
+def is_mute(one: Reviewed) -> bool:
+    """Return whether it is not known which days a record read: it, or its evidence, can't be read here. One that is
+    not what was registered is known to be nothing that anybody could rest on.
+    """
+    return one.run.protocol == "OQ" and not one.delivered and (one.unread or not one.problem)
 
 
 def _judged(day: date, wanted: Period, told: Iterable[tuple[Reviewed, Delivered]], mute: list[str]) -> Day:

@@ -78,14 +78,14 @@ def drift(before: State, after: State) -> Drift:
         was, is_now = before.values.get(path), after.values.get(path)
         if path in before.values and path in after.values and canonical(was) == canonical(is_now):
             continue
-        if _is_open(before, path) or _is_open(after, path):
+        if is_open(before, path) or is_open(after, path):
             continue
         kind = ADDED if path not in before.values else GONE if path not in after.values else CHANGED
         changes.append(Change(path, kind, was, is_now))
     return Drift(tuple(changes), {**before.unknown, **after.unknown})
 
 
-def _is_open(one: State, path: str) -> bool:
+def is_open(one: State, path: str) -> bool:
     """Return whether a state does not know what lies at a path: it was not told, or was not to ask."""
     if path in one.values:
         return False

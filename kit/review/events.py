@@ -5,10 +5,13 @@ management). Deleting objects is a data event: CloudTrail's event history does n
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from pydantic_core import from_json
 
 from kit.canonical import Json
 from kit.evidence import timestamp
@@ -56,6 +59,8 @@ _MAKERS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("trails", TRAIL, ("CreateTrail", "DeleteTrail", "UpdateTrail")),
     ("Regions", GLOBAL, ("EnableRegion", "DisableRegion")),
 )  # fmt: skip
+_CHANGES = frozenset(name for _, _, names in _MAKERS for name in names)
+_ANY_CHANGE = re.compile(rb'"eventName"\s*:\s*"(?:' + b"|".join(sorted(name.encode() for name in _CHANGES)) + b')"')
 _REPLACED = {"key/": ("key/Arn", "UpdateTrail"), "bucket/": ("trail/S3BucketName", "UpdateTrail")}
 """Where all values under a place are another's because the trail was told of another one."""
 
@@ -106,16 +111,46 @@ def read_event(told: Mapping[str, Any]) -> Event:
     Raises:
         ValueError, LookupError, TypeError, AttributeError: it is not of the documented form.
     """
-    record = json.loads(told["CloudTrailEvent"])
-    identity = record.get("userIdentity") or {}
-    by = identity.get("arn") or identity.get("invokedBy") or identity.get("principalId") or identity["type"]
     moment = told["EventTime"]
     if not isinstance(moment, datetime):
         raise TypeError("EventTime")
     resources = [str(one.get("ResourceName")) for one in told.get("Resources") or ()]
+    record = json.loads(told["CloudTrailEvent"])
+    return _event(record, str(told["EventId"]), str(told["EventName"]), moment, resources)
+
+
+def logged_event(record: Mapping[str, Any]) -> Event:
+    """Return an event as a delivered log file has it [CloudTrail user guide, "CloudTrail record contents"].
+
+    Raises:
+        ValueError, LookupError, TypeError, AttributeError: it is not of the documented form.
+    """
+    moment = datetime.fromisoformat(record["eventTime"])
+    if moment.utcoffset() is None:
+        raise ValueError("a time without its offset")
+    return _event(record, str(record["eventID"]), str(record["eventName"]), moment, ())
+
+
+def changes_in(text: bytes, names: Collection[str]) -> list[Json] | None:
+    """Return the records of a log file by which something with one of these names, or the account, was changed.
+
+    None where the text is no log file, or holds such a record of another form than is documented.
+    """
+    if not _ANY_CHANGE.search(text):
+        return []
+    try:
+        records = [record for record in from_json(text)["Records"] if record["eventName"] in _CHANGES]
+        return [record for record in records if concerns(logged_event(record), names)]
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return None
+
+
+def _event(record: Mapping[str, Any], event_id: str, name: str, moment: datetime, resources: Iterable[str]) -> Event:
+    identity = record.get("userIdentity") or {}
+    by = identity.get("arn") or identity.get("invokedBy") or identity.get("principalId") or identity["type"]
     return Event(
-        str(told["EventId"]),
-        str(told["EventName"]),
+        event_id,
+        name,
         str(record["awsRegion"]),
         moment.astimezone(UTC),
         str(by),

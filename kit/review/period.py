@@ -3,17 +3,19 @@
 All of it is read once, kept as evidence, and read back from there: live and in replay alike.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Self
 
 from kit.canonical import Json
-from kit.digests.chain import Period
+from kit.digests.chain import Coverage, Period
 from kit.errors import EvidenceError
 from kit.evidence import timestamp
+from kit.findings import when
 from kit.review.drift import State
 from kit.review.events import Event
+from kit.review.logged import Logged
 from kit.snapshot import Answer
 
 Area = str
@@ -21,6 +23,7 @@ Area = str
 
 _RESTORE = "restore the record from its archive"
 DAY = timedelta(days=1)
+_UNTOLD = "is not known: CloudTrail's event history holds 90 days, and the log files of that time were not read"
 UNREAD = "not read"
 """What stands in place of a key for a log file that could not be read."""
 
@@ -77,7 +80,8 @@ class Delivered:
 
 @dataclass(frozen=True)
 class Reviewed:
-    """A record as it was read: what it said, or in `problem` why none of that is believed.
+    """A record as it was read: what it said, or in `problem` why none of that is believed; `unread` says that the
+    problem lies in reading it, so that nothing is known of it.
 
     `open` names what did not pass and has no addendum, by test case. `state` is None where the evidence does not give
     it, and `stateless` says why. `delivered` holds, by trail, what an operational qualification says.
@@ -91,6 +95,7 @@ class Reviewed:
     stateless: str = ""
     delivered: Mapping[str, Delivered] = field(default_factory=dict)
     evidence: tuple[str, ...] = ()
+    unread: bool = False
 
     @classmethod
     def from_json(cls, run: Run, told: Json, evidence: tuple[str, ...]) -> Self:
@@ -101,7 +106,7 @@ class Reviewed:
         """
         try:
             if told["problem"]:
-                return cls(run, str(told["problem"]), evidence=evidence)
+                return cls(run, str(told["problem"]), evidence=evidence, unread=bool(told["unread"]))
             return cls(
                 run,
                 "",
@@ -118,21 +123,24 @@ class Reviewed:
 
 @dataclass(frozen=True)
 class Restored:
-    """What restoring an archived record gave: how many files came back, or in words what is wrong."""
+    """What restoring an archived record gave: how many files came back, or in words what is wrong; `unread` says that
+    the archive could not be asked, so that what it holds is not known.
+    """
 
     record_id: str
     destination: str
     files: int
     problem: str
     evidence: tuple[str, ...] = ()
+    unread: bool = False
 
 
 @dataclass(frozen=True)
 class Register:
     """What the register of the outputs folder says: whether it is whole, and the runs of the target.
 
-    `strangers` are records of the target that lie beside it and that it does not hold; `archived` maps a record to the
-    receipts of its archives.
+    `strangers` are records of the target that lie beside it and that it does not hold, `unread` those of which that
+    can't be told, since they can't be read; `archived` maps a record to the receipts of its archives.
     """
 
     problem: str
@@ -140,6 +148,7 @@ class Register:
     strangers: tuple[str, ...]
     archived: Mapping[str, tuple[str, ...]]
     evidence: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -148,7 +157,8 @@ class Review:
 
     `period` is under review, `now` when it was looked at. `records` are those of the runs that finished, in the order
     in which they began: some may lie before the period or behind it. `events` are the answers by Region and event name,
-    asked over `asked`.
+    asked over `asked`, which is as much of the time as CloudTrail's event history holds; `logged` is what log files
+    tell of the time before.
     """
 
     period: Period
@@ -158,11 +168,33 @@ class Review:
     restored: tuple[Restored, ...]
     asked: Period
     events: Mapping[tuple[str, str], Answer[tuple[Event, ...]]]
+    logged: tuple[Logged, ...] = ()
 
     def within(self, moment: datetime) -> bool:
         """Return whether a moment lies within the period; AWS's clock tells of now by the second, which counts too."""
         start, end = self.period
         return start <= moment < end or moment == end == self.now
+
+    def why_unknown(self, start: datetime, end: datetime, names: Collection[str] | None = None) -> str:
+        """Return why the events of a time are not all known, those of these names if any are named, as a full
+        sentence; nothing where they are.
+        """
+        since, end = self.asked[0], min(end, self.now)
+        if start < since:
+            until = min(end, since)
+            parts = [one for one in self.logged if one.period[0] < until and start < one.period[1]]
+            if why := next((one.why for one in parts if one.why), ""):
+                return why
+            for gap in Coverage(one.period for one in parts).gaps(start, until):
+                return f"What was changed from {when(gap[0])} to {when(gap[1])} {_UNTOLD}."
+        if end > since:
+            if not self.events:
+                return "No event of the period was asked for."
+            if end > self.asked[1]:
+                return f"What was changed after {when(self.asked[1])} was not asked for."
+            wanted = (answer for (_, name), answer in self.events.items() if names is None or name in names)
+            return next((answer.why for answer in wanted if answer.value is None), "")
+        return ""
 
     def days(self) -> list[date]:
         """Return the days (UTC) that the period touches."""

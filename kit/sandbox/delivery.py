@@ -18,7 +18,7 @@ from string import ascii_letters, digits
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import SandboxError
-from kit.sandbox.account import ACCOUNT_ID, LOG_BUCKET, REGION, TRAIL_ARN
+from kit.sandbox.account import ACCOUNT_ID, ADDRESS, ADMINISTRATOR, LOG_BUCKET, REGION, TRAIL_ARN
 from kit.sandbox.digesting import Digest, Log, Period, PublicKey, SigningKey, iso, keys_of, seal, signing_keys
 
 if TYPE_CHECKING:
@@ -35,7 +35,11 @@ _GENUINE = re.compile(r"\d{12}_CloudTrail_(?P<region>[a-z0-9-]+)_(?P<minute>\d{8
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be delivered: `hours` before `until`, and two more; nothing that would come after `limit`."""
+    """What is to be delivered: `hours` before `until`, and two more; nothing that would come after `limit`.
+
+    `changes` are events that log files tell of besides: each with `at`, `service`, `name`, `asked`, and its Region if
+    that is not the trail's own.
+    """
 
     hours: int
     until: datetime
@@ -45,6 +49,7 @@ class Plan:
     regions: tuple[str, ...] = (REGION, "us-east-1")
     digest_regions: tuple[str, ...] = ()
     folder: Path | None = None
+    changes: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def base(self) -> datetime:
@@ -79,6 +84,7 @@ def read_plan(told: Mapping[str, Any], enabled: Collection[str], now: datetime) 
             regions=tuple(given.pop("regions", None) or (REGION, "us-east-1")),
             digest_regions=tuple(sorted(given.pop("digest_regions", None) or enabled)),
             folder=Path(folder) if folder else None,
+            changes=tuple(one | {"at": datetime.fromisoformat(one["at"])} for one in given.pop("changes", ())),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise SandboxError(f"this is no delivery: {dict(told)}", "name whole hours, and times as ISO 8601") from error
@@ -229,6 +235,7 @@ def _hour_of_logs(
         if not plan.base < modified <= plan.until:
             continue
         records = list(_records(random, region, minute))
+        records += _changes(plan, random, region, minute)
         if last and region == trail_arn.split(":")[3]:
             records.append(_data_key_record(random, trail_arn, key_arn, last[-1]))
         body = gzip.compress(json.dumps({"Records": records}, separators=(",", ":")).encode(), mtime=0)
@@ -272,6 +279,17 @@ def _records(random: Random, region: str, minute: datetime) -> Iterator[dict[str
             caller |= {"accountId": ACCOUNT_ID}
             every: dict[str, Any] = {"instancesSet": {}, "filterSet": {}}
             yield _record(random, region, time, "ec2", "DescribeInstances", caller, every)
+
+
+def _changes(plan: Plan, random: Random, region: str, minute: datetime) -> Iterator[dict[str, Any]]:
+    """Yield the changes of the plan that happened in a Region since the log file before this minute's."""
+    caller = {"type": "AssumedRole", "arn": ADMINISTRATOR, "accountId": ACCOUNT_ID}
+    before = minute - timedelta(hours=1) / plan.logs_per_hour
+    for one in plan.changes:
+        if one.get("region", REGION) == region and before <= one["at"] < minute:
+            yield _record(random, region, one["at"], one["service"], one["name"], caller, one["asked"]) | {
+                "sourceIPAddress": ADDRESS, "userAgent": "aws-cli/2.28.1", "readOnly": False,
+            }  # fmt: skip
 
 
 def _data_key_record(random: Random, trail_arn: str, key_arn: str, log: Log) -> dict[str, Any]:

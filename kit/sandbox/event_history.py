@@ -8,12 +8,10 @@ import time
 import uuid
 from typing import Any
 
-from kit.sandbox.account import ACCOUNT_ID
+from kit.sandbox.account import ACCOUNT_ID, ADDRESS, ADMINISTRATOR
 from kit.sandbox.additions import replaces
 from kit.sandbox.calls import Answer, Call, Rules, error, json_answer
 
-ADMINISTRATOR = f"arn:aws:sts::{ACCOUNT_ID}:assumed-role/Administrator/night-shift"
-ADDRESS = "203.0.113.9"
 PAGE = 2
 """How many events a page has: few, so that there is a second one."""
 

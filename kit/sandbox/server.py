@@ -45,9 +45,11 @@ class Sandbox:
     Attributes:
         faults: what is wrong with the account now, in the order applied.
         delivery: what CloudTrail has delivered, or None: `{"hours": 24, "logs_per_hour": 2, "regions": [...], "until":
-            "2026-11-24T08:00:00Z", "folder": "...", "digest_regions": [...]}`, of which only `hours` is needed. Hours
-            are whole ones before `until` (now), and two more are delivered before them; `regions` are those with logs,
-            while every enabled Region, or those of `digest_regions`, has digests; `folder` holds genuine log files.
+            "2026-11-24T08:00:00Z", "folder": "...", "digest_regions": [...], "changes": [...]}`, of which only `hours`
+            is needed. Hours are whole ones before `until` (now), and two more are delivered before them; `regions` are
+            those with logs, while every enabled Region, or those of `digest_regions`, has digests; `folder` holds
+            genuine log files; `changes` are events that logs tell of: `{"at": ..., "service": "kms", "name": ...,
+            "asked": {...}}`.
         endpoint: `http://127.0.0.1:PORT`, for boto3's `endpoint_url`; empty until started.
         parameters: the run parameters under which the compliant account passes; they don't follow the faults.
 
