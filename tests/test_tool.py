@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.challenged import INSTALLED, JUDGED, SOUND, challenge
 
 from kit.catalogue import kit_protocol
-from kit.checks.tool import ACCOUNT, BUNDLES, CHALLENGES, INSTALLATION, STRANGER, confusion
+from kit.checks.tool import confusion
 from kit.collect.installation import installation
 from kit.collect.tool import BLINDED, account_faults, collect_tool_again
 from kit.errors import EvidenceError
@@ -23,54 +24,15 @@ from kit.findings import Finding, Verdict
 from kit.parameters import RunParameters
 from kit.sandbox.faults import combinations
 from kit.snapshot import Absence, Answer, Reason, Snapshot
-from kit.tool import Attempt, Challenge, Comparison, Installation, KnownFault, Tool
+from kit.tool import Comparison, Tool
 
 ROOT = Path(__file__).resolve().parent.parent
 CASES = kit_protocol("TQ").test_cases
-JUDGED = ("IQ-01", "IQ-02", "OQ-04")
 PARAMETERS = RunParameters.load({"target": "sandbox", "expected": {"fault_combinations": 1}})
 PASS, FAIL, INCONCLUSIVE, NOT_APPLICABLE = (
     Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NOT_APPLICABLE,
 )  # fmt: skip
 NOBODY: Answer[Any] = Answer("sts:GetCallerIdentity", (), absence=Absence(Reason.MISSING, "NotAsked"))
-
-
-def challenge(*faults: str, expected: tuple[str, ...] = (), changed: tuple[str, ...] | None = None) -> Challenge:
-    """Return a challenge that changed what it had to, unless `changed` says otherwise."""
-    other = expected if changed is None else changed
-    verdicts = {case: "FAIL" if case in other else "PASS" for case in JUDGED}
-    return Challenge(faults, expected, verdicts, dict.fromkeys(other, "It is wrong."))
-
-
-ALONE = {
-    "no-caller": ("IQ-01",),
-    "no-trail": ("IQ-02",),
-    "digest-flipped": ("OQ-04",),
-    "harmless": (),
-}  # fmt: skip
-INSTALLED = Installation("0.1.0", "", {"kit/a.py": "1" * 64}, {"kit/a.py": "1" * 64}, {"boto3": "1"}, "3.11", "Linux")
-SOUND = Tool(
-    test_cases=JUDGED,
-    faults=tuple(KnownFault(name, "", changes, "") for name, changes in ALONE.items()),
-    compliant=challenge(),
-    challenges=(
-        *(challenge(name, expected=changes) for name, changes in ALONE.items()),
-        challenge("no-caller", "no-trail", "harmless", expected=("IQ-01", "IQ-02")),
-    ),
-    stranger="aws-cli/1.46.0",
-    no_stranger="",
-    comparisons=(
-        Comparison("", 0, "5/5 digest files valid"),
-        Comparison("digest-flipped", 1, "1/5 digest files INVALID"),
-        Comparison("harmless", 1, "a log INVALID"),
-    ),
-    attempts=(
-        Attempt("untouched", "verify", "", True, ""),
-        Attempt("a byte flipped", "verify", "was changed", False, "findings.json was changed"),
-    ),
-    installation=INSTALLED,
-    evidence={name: (f"E-{name}",) for name in (ACCOUNT, BUNDLES, CHALLENGES, INSTALLATION, STRANGER)},
-)
 
 
 def judged(case: str, tool: Tool | None = SOUND, parameters: RunParameters = PARAMETERS) -> list[Finding]:
