@@ -48,7 +48,7 @@ def kit_qualification(outputs: Path, entries: Sequence[RegisterEntry], *, demons
     strangers = [name for name in (folder.name for folder in records_in(outputs)) if _RECORD_ID.fullmatch(name)]
     passed_over += [f"{name} is not in the register" for name in reversed(strangers) if name not in known]
     latest = f"; {passed_over[0]}" if passed_over else ""
-    sentence = f"no record of the qualification of this version as it runs is in the outputs folder{latest}"
+    sentence = f"not qualified by any record in the outputs folder{latest}"
     return dict(well_formed(_told(sentence)))
 
 
