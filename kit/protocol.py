@@ -361,7 +361,7 @@ class Run:
     def chart(self, name: str) -> Display:
         """Return one of the charts of the protocol: `verdicts`, `controls`; of what was delivered `coverage`, `chain`,
         `encryption`, `lag` and `key_use`; of a period `timeline`, `changes`, `days` and `objects`; of the kit itself
-        `detection`.
+        `detection_settings`, `detection_deliveries` and `detection_others`.
 
         Raises:
             ExecutionError: nothing was collected yet, or there is no such chart.

@@ -17,7 +17,7 @@ from kit.collect.live_objects import LiveObjects
 from kit.collect.objects import Objects, ReplayedObjects
 from kit.collect.oq import OperationalScope, collect_oq
 from kit.collect.prospect import Wanted, collect_for_plan
-from kit.collect.readers import Storage
+from kit.collect.readers import Readers, Storage
 from kit.collect.refusal import DENIED
 from kit.collect.review import ReviewScope, Source, collect_review
 from kit.collect.scope import readers_for, scope_of
@@ -66,10 +66,37 @@ def gather(
     )
 
 
+def gather_review(
+    found: Snapshot,
+    parameters: RunParameters,
+    store: EvidenceStore,
+    credentials: Mapping[str, str],
+    progress: Progress,
+    source: Source,
+) -> Snapshot:
+    """Return settings that were gathered, with all that a review judges besides, by parameters of its own.
+
+    Raises:
+        CredentialsError: no AWS credentials can be found.
+        EvidenceError: an answer can't be recorded.
+    """
+    recorder = Recorder(store)
+    return _reviewed(found, parameters, recorder, readers_for(parameters, recorder, credentials), progress, source)
+
+
 def gather_again(
-    protocol_id: str, parameters: RunParameters, evidence: Path, executor: Executor, progress: Progress
+    protocol_id: str,
+    parameters: RunParameters,
+    evidence: Path,
+    executor: Executor,
+    progress: Progress,
+    review: RunParameters | None = None,
+    mending: RunParameters | None = None,
 ) -> Snapshot:
     """Return the snapshot that a protocol judges, from recorded evidence alone: nothing reaches a network.
+
+    `review` are the parameters by which `gather_review` added to it, and `mending` those of a remediation that was
+    carried out after that, of which it then has what became of the plan.
 
     Raises:
         EvidenceError: the evidence does not hold what is asked, holds what was not asked for, or can't be read.
@@ -87,6 +114,12 @@ def gather_again(
     found = _gather(protocol_id, parameters, recorder, opened, {}, executor, progress)
     if protocol_id == REMEDIAL:
         found = _change(found, parameters, recorder, {}, executor, progress, lambda _: None)
+    if review is not None:
+        found = _reviewed(found, review, recorder, readers_for(review, recorder), progress, None)
+    if mending is not None:
+        before = _gather(REMEDIAL, mending, recorder, opened, {}, executor, progress)
+        after = _change(before, mending, recorder, {}, executor, progress, lambda _: None)
+        found = replace(found, remediation=after.remediation)
     recorder.require_used()
     objects.require_used()
     return found
@@ -139,6 +172,18 @@ def _change(
     return replace(after, remediation=replace(told, status=status, remaining=remaining))
 
 
+def _reviewed(
+    found: Snapshot,
+    parameters: RunParameters,
+    recorder: Recorder | Replayer,
+    readers: Readers,
+    progress: Progress,
+    source: Source | None,
+) -> Snapshot:
+    scope = ReviewScope(parameters.window, parameters.expected.review.archived_restored, source)
+    return collect_review(recorder, readers, found, scope, progress)
+
+
 def _nothing(_: Callable[[str], Storage | str]) -> AbstractContextManager[Objects]:
     raise NotImplementedError("a remediation reads no objects")
 
@@ -161,11 +206,11 @@ def _gather(
     if protocol_id == REMEDIAL:
         wanted = Wanted(expected.kms_key_arn, expected.key_alias, expected.log_bucket)
         return collect_for_plan(readers, scope, wanted, executor, progress)
-    if protocol_id == REVIEW:
-        reviewed = ReviewScope(parameters.window, expected.review.archived_restored, source)
-        return collect_review(recorder, readers, collect_iq(readers, scope, executor, progress), reviewed, progress)
     if not operational:
-        return collect_iq(readers, scope, executor, progress)
+        settings = collect_iq(readers, scope, executor, progress)
+        if protocol_id == REVIEW:
+            return _reviewed(settings, parameters, recorder, readers, progress, source)
+        return settings
     window = OperationalScope(
         parameters.window,
         timedelta(minutes=expected.digest_settling_minutes),
