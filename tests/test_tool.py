@@ -238,6 +238,8 @@ def test_a_working_copy_says_that_it_is_none_to_be_held_to() -> None:
     told = installation()
     assert told["recorded"] == {}
     assert "working copy" in told["unrecorded"] or "not the one that is installed" in told["unrecorded"]
+    for command in ("python -m hatchling build --target wheel", "pip install --no-deps dist/trailkit-"):
+        assert command in told["unrecorded"]
     assert told["found"]["kit/__init__.py"]
     assert told["packages"]["boto3"]
 

@@ -12,6 +12,10 @@ from kit.canonical import Json, sha256_file
 _NAME = "trailkit"
 _PACKAGE = "kit"
 _HERE = Path(__file__).resolve().parent.parent
+_DO = (
+    "Build the wheel (python -m hatchling build --target wheel), install it into an environment of its own "
+    f"(pip install --no-deps dist/trailkit-{__version__}-py3-none-any.whl), and run the qualification there."
+)
 
 
 def installation() -> dict[str, Json]:
@@ -46,14 +50,11 @@ def _recorded(package: Path) -> tuple[dict[str, str], str]:
     try:
         found = distribution(_NAME)
     except PackageNotFoundError:
-        return {}, "The kit is not installed as a distribution: no RECORD says what its files must be."
+        return {}, f"The kit is not installed as a distribution: no RECORD says what its files must be. {_DO}"
     if _is_editable(found):
-        return {}, (
-            "The kit is installed from a working copy: no RECORD says what its files must be. "
-            "Install its wheel to have them held."
-        )
+        return {}, f"The kit is installed from a working copy: no RECORD says what its files must be. {_DO}"
     if Path(str(found.locate_file(_PACKAGE))).resolve() != package:
-        return {}, "The kit that runs is not the one that is installed: its RECORD says nothing of these files."
+        return {}, f"The kit that runs is not the one that is installed: its RECORD says nothing of these files. {_DO}"
     listed = {}
     for file in found.files or ():
         name = file.as_posix()
