@@ -30,9 +30,10 @@ from kit.present.period_runs import runs
 from kit.record import results
 from kit.record.earlier import latest_record, qualification
 from kit.record.folders import hold
-from kit.record.history import start, target_of
+from kit.record.history import settle, start, target_of
+from kit.record.kit_qualification import TOOL, kit_qualification
 from kit.record.manifest import APPROVAL, EVIDENCE, RUNS
-from kit.record.register import locked_register
+from kit.record.register import Register, locked_register
 from kit.remediation.plan import plan
 from kit.remediation.told import changes
 from kit.sections import Window
@@ -137,10 +138,19 @@ class Run:
         self.parameters = parameters
         self._outputs = outputs_folder()
         with locked_register(self._outputs) as register:
+            # first: a qualification that was sealed and not registered yet is then registered
+            settle(register, self._outputs)
+            self._kit = self._qualified(register)
             self._registered = start(register, self._outputs, self.id, self._told())
             self._store = EvidenceStore(self._outputs / RUNS / self.id / EVIDENCE)
             # for as long as this process lives, so that the next start can tell a run under way from a dead one
             self._held = hold(self._store.folder.parent)
+
+    def _qualified(self, register: Register) -> dict[str, Json] | None:
+        """Return what qualifies the kit; nothing is asked of that by the run that is to qualify it."""
+        if self.protocol.id == TOOL:
+            return None
+        return kit_qualification(self._outputs, register.entries, demonstration=self.demonstration)
 
     def keep(self, approved: Path) -> None:
         """Keep the approved protocol with the run, for its record.
@@ -167,6 +177,7 @@ class Run:
         told = self.parameters.to_json()
         return {
             "kit_version": __version__,
+            "kit_qualification": self._kit,
             "catalogue_sha256": self.protocol.sha256,
             "own_checks": [dict(one) for one in self.protocol.own],
             "started": self.started,
@@ -359,7 +370,7 @@ class Run:
     def chart(self, name: str) -> Display:
         """Return one of the charts of the protocol: `verdicts`, `controls`; of what was delivered `coverage`, `chain`,
         `encryption`, `lag` and `key_use`; of a period `timeline`, `changes`, `days` and `objects`; of the kit itself
-        `detection`.
+        `detection_settings`, `detection_deliveries` and `detection_others`.
 
         Raises:
             ExecutionError: nothing was collected yet, or there is no such chart.

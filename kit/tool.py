@@ -10,15 +10,18 @@ SINGLE, COMBINED = 1, 3
 
 @dataclass(frozen=True)
 class KnownFault:
-    """A fault that the embedded account, or the kit, can have, and exactly the test cases whose verdict it must change.
+    """A fault that the embedded account, the records of a period or the kit can have, and exactly the test cases whose
+    verdict it must change.
 
     One that names no test case is harmless, and must change none. `alone` says why it is not combined with others.
+    `area` is what it spoils; empty in what an earlier kit recorded.
     """
 
     name: str
     description: str
     changes: tuple[str, ...]
     alone: str
+    area: str = ""
 
 
 @dataclass(frozen=True)

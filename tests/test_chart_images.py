@@ -5,6 +5,7 @@
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,10 @@ from matplotlib.testing.compare import compare_images
 from test_oq_charts import CASES
 from test_review_charts import PERIOD
 
-from kit.catalogue import kit_protocol
-from kit.collect.tool import account_faults
+from kit.collect.challenges import challenged_cases
+from kit.collect.tool import known_faults
 from kit.present import charts, figures
-from kit.present.detection import detection
+from kit.present.detection import PARTS, detection
 from kit.present.run_charts import CHARTS
 from kit.tool import Challenge, Installation, Tool
 
@@ -28,26 +29,11 @@ DOTS_PER_INCH = 80
 TOLERANCE = 1.0
 """Root mean square of the difference, of 255: a cell of another colour exceeds it, another rasteriser does not."""
 
-DRAWN: dict[str, Callable[[], Any]] = {
-    "verdicts": lambda: charts.verdicts_by_requirement(steps()),
-    "controls": lambda: charts.controls_by_trail(steps()),
-    "coverage": CASES["coverage-regions"],
-    "encryption": CASES["encryption-kinds"],
-    "lag": CASES["lag"],
-    "chain": CASES["chain-breaks"],
-    "key_use": CASES["key-day"],
-    "detection": lambda: detection(tool()),
-    "timeline": PERIOD["timeline"],
-    "changes": PERIOD["changes"],
-    "days": PERIOD["days"],
-    "objects": PERIOD["objects"],
-}
-
 
 def tool() -> Tool:
     """Return challenges with every fault: one of them missed, one seen by a test case that should not."""
-    cases = tuple(case for name in ("IQ", "OQ") for case in kit_protocol(name).test_cases)
-    faults = account_faults()
+    cases = tuple(case.id for case in challenged_cases())
+    faults = known_faults()
     changed = {one.name: one.changes for one in faults} | {
         "not-logging": (),
         "rotation-off": ("IQ-06", "IQ-07"),
@@ -57,7 +43,23 @@ def tool() -> Tool:
         for one in faults
     )
     installed = Installation("", "", {}, {}, {}, "", "")
-    return Tool(cases, (), Challenge((), (), {}, {}), challenges, "", "", (), (), installed, {})
+    return Tool(cases, tuple(faults), Challenge((), (), {}, {}), challenges, "", "", (), (), installed, {})
+
+
+DRAWN: dict[str, Callable[[], Any]] = {
+    "verdicts": lambda: charts.verdicts_by_requirement(steps()),
+    "controls": lambda: charts.controls_by_trail(steps()),
+    "coverage": CASES["coverage-regions"],
+    "encryption": CASES["encryption-kinds"],
+    "lag": CASES["lag"],
+    "chain": CASES["chain-breaks"],
+    "key_use": CASES["key-day"],
+    "timeline": PERIOD["timeline"],
+    "changes": PERIOD["changes"],
+    "days": PERIOD["days"],
+    "objects": PERIOD["objects"],
+    **{name: partial(detection, tool(), name) for name in PARTS},
+}
 
 
 @pytest.fixture

@@ -244,6 +244,47 @@ def test_finding_is_told_on_its_own_unless_it_passed_like_others() -> None:
     assert "alike" not in few
 
 
+def _outcome(number: int, expected: str = "", **more: Any) -> dict[str, Any]:
+    told = expected or f"refused: reason {number}"
+    return finding(
+        "TQ-06", "PASS", f"deed {number}", conditions={"outcome": (told, told, True)},
+        message=f"deed {number}: the outcome is the one that is due.", evidence=["E0007"],
+    ) | more  # fmt: skip
+
+
+def test_findings_that_passed_on_one_condition_each_are_rows_with_what_was_expected_of_each() -> None:
+    shown_ = [_outcome(number) for number in range(1, 5)]
+    shown_[2] |= {"observations": {"status": 3}}
+    text = spaced("step", step("TQ-06", "PASS", shown_))
+    assert text.count("4 resources alike ✓ PASS … : the outcome is the one that is due.".replace("… :", "…:")) == 1
+    assert text.count("Resource outcome: expected Actual value deed 1") == 1
+    for number in (1, 2, 4):
+        assert f"deed {number} refused: reason {number} refused: reason {number} " in text
+    assert "deed 3 refused: reason 3 refused: reason 3 status 3" in text
+    assert text.count("E0007") == 1
+
+
+def test_rows_tell_what_only_some_of_them_say_and_rest_on() -> None:
+    shown_ = [_outcome(number, message=f"Reason {number}.", evidence=[f"E{number:04}"]) for number in range(1, 5)]
+    text = spaced("step", step("TQ-06", "PASS", shown_))
+    for number in range(1, 5):
+        assert f"deed {number} refused: reason {number} refused: reason {number} Reason {number}. E{number:04}" in text
+
+
+def test_a_long_value_is_in_no_row() -> None:
+    shown_ = [_outcome(number, expected=f"refused: {number}" + "x" * 300) for number in range(1, 5)]
+    assert spaced("step", step("TQ-06", "PASS", shown_)).count("Resource deed") == 4
+
+
+def test_many_short_members_run_on_and_are_cut_with_their_number() -> None:
+    one = finding("TQ-07", "PASS", "trailkit", observations={"packages": {f"p{n:03}": "1.0" for n in range(400)}})
+    text = spaced("step", step("TQ-07", "PASS", [one]))
+    assert "p000 1.0 , p001 1.0 ," in text
+    found = re.search(r"… (\d+) more; whole in", text)
+    assert found
+    assert text.count(" 1.0 ") == 400 - int(found[1])
+
+
 @pytest.mark.parametrize("verdict", ["FAIL", "INCONCLUSIVE"])
 def test_findings_that_did_not_pass_are_never_told_together(verdict: str) -> None:
     text = spaced("step", step("IQ-05", verdict, [finding("IQ-05", verdict, f"{KEY}-{each}") for each in range(9)]))

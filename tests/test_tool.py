@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import subprocess
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib import import_module
@@ -12,64 +13,30 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.challenged import INSTALLED, JUDGED, SOUND, challenge
 
 from kit.catalogue import kit_protocol
-from kit.checks.tool import ACCOUNT, BUNDLES, CHALLENGES, INSTALLATION, STRANGER, confusion
+from kit.checks.tool import confusion
+from kit.collect import challenges
+from kit.collect.challenges import PAST_DELIVERY, Bench
 from kit.collect.installation import installation
-from kit.collect.tool import BLINDED, account_faults, collect_tool_again
+from kit.collect.tool import collect_tool_again, known_faults
 from kit.errors import EvidenceError
+from kit.evidence import EvidenceStore
 from kit.findings import Finding, Verdict
 from kit.parameters import RunParameters
-from kit.sandbox.faults import combinations
+from kit.sandbox.faults import combinations, list_faults
+from kit.sandbox.server import Sandbox
 from kit.snapshot import Absence, Answer, Reason, Snapshot
-from kit.tool import Attempt, Challenge, Comparison, Installation, KnownFault, Tool
+from kit.tool import Challenge, Comparison, KnownFault, Tool
 
 ROOT = Path(__file__).resolve().parent.parent
 CASES = kit_protocol("TQ").test_cases
-JUDGED = ("IQ-01", "IQ-02", "OQ-04")
 PARAMETERS = RunParameters.load({"target": "sandbox", "expected": {"fault_combinations": 1}})
 PASS, FAIL, INCONCLUSIVE, NOT_APPLICABLE = (
     Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NOT_APPLICABLE,
 )  # fmt: skip
 NOBODY: Answer[Any] = Answer("sts:GetCallerIdentity", (), absence=Absence(Reason.MISSING, "NotAsked"))
-
-
-def challenge(*faults: str, expected: tuple[str, ...] = (), changed: tuple[str, ...] | None = None) -> Challenge:
-    """Return a challenge that changed what it had to, unless `changed` says otherwise."""
-    other = expected if changed is None else changed
-    verdicts = {case: "FAIL" if case in other else "PASS" for case in JUDGED}
-    return Challenge(faults, expected, verdicts, dict.fromkeys(other, "It is wrong."))
-
-
-ALONE = {
-    "no-caller": ("IQ-01",),
-    "no-trail": ("IQ-02",),
-    "digest-flipped": ("OQ-04",),
-    "harmless": (),
-}  # fmt: skip
-INSTALLED = Installation("0.1.0", "", {"kit/a.py": "1" * 64}, {"kit/a.py": "1" * 64}, {"boto3": "1"}, "3.11", "Linux")
-SOUND = Tool(
-    test_cases=JUDGED,
-    faults=tuple(KnownFault(name, "", changes, "") for name, changes in ALONE.items()),
-    compliant=challenge(),
-    challenges=(
-        *(challenge(name, expected=changes) for name, changes in ALONE.items()),
-        challenge("no-caller", "no-trail", "harmless", expected=("IQ-01", "IQ-02")),
-    ),
-    stranger="aws-cli/1.46.0",
-    no_stranger="",
-    comparisons=(
-        Comparison("", 0, "5/5 digest files valid"),
-        Comparison("digest-flipped", 1, "1/5 digest files INVALID"),
-        Comparison("harmless", 1, "a log INVALID"),
-    ),
-    attempts=(
-        Attempt("untouched", "verify", "", True, ""),
-        Attempt("a byte flipped", "verify", "was changed", False, "findings.json was changed"),
-    ),
-    installation=INSTALLED,
-    evidence={name: (f"E-{name}",) for name in (ACCOUNT, BUNDLES, CHALLENGES, INSTALLATION, STRANGER)},
-)
 
 
 def judged(case: str, tool: Tool | None = SOUND, parameters: RunParameters = PARAMETERS) -> list[Finding]:
@@ -191,33 +158,87 @@ def test_sensitivity_and_specificity_are_told_with_their_counts() -> None:
 
 class TestCombinations:
     def test_the_same_seed_draws_the_same(self) -> None:
-        first, again, other = (
-            list(itertools.islice(combinations(seed, account_faults()), 50)) for seed in (11, 11, 12)
-        )
+        first, again, other = (list(itertools.islice(combinations(seed, list_faults()), 50)) for seed in (11, 11, 12))
         assert first == again != other
         assert len(set(first)) == 50
 
     def test_the_three_are_of_three_areas_and_none_that_stands_alone(self) -> None:
-        for three in itertools.islice(combinations(1, account_faults()), 300):
+        for three in itertools.islice(combinations(1, list_faults()), 300):
             assert len({one.area for one in three}) == 3
             assert not [one.name for one in three if one.alone]
 
     def test_every_fault_has_an_area_that_others_share(self) -> None:
-        areas = [one.area for one in account_faults()]
+        areas = [one.area for one in list_faults()]
         assert set(areas) == {"trails", "keys", "buckets", "answers", "deliveries"}
         assert min(map(areas.count, set(areas))) > 5
 
 
 def test_sixty_faults_and_more_are_known_each_with_its_test_cases() -> None:
-    known = {case for name in ("IQ", "OQ") for case in kit_protocol(name).test_cases}
-    assert sum(bool(one.changes) for one in account_faults()) >= 60
-    assert all(set(one.changes) <= known for one in account_faults())
+    known = {case for name in ("IQ", "OQ", "PQ", "RM") for case in kit_protocol(name).test_cases}
+    assert sum(bool(one.changes) for one in known_faults()) >= 60
+    assert all(set(one.changes) <= known for one in known_faults())
+    assert all(one.area for one in known_faults())
+    assert known == {case for one in known_faults() for case in one.changes}
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ((), "none"),
+        (("IQ-02",), "IQ-02"),
+        (("IQ-02", "IQ-03", "OQ-04"), "IQ-02, IQ-03, OQ-04"),
+        (("IQ-09", "IQ-10", "IQ-11", "OQ-01", "OQ-03", "OQ-04", "OQ-05"), "IQ-09 to IQ-11, OQ-01, OQ-03 to OQ-05"),
+    ],
+)
+def test_test_cases_that_follow_one_another_are_told_as_a_span(changes: tuple[str, ...], told: str) -> None:
+    verdicts = dict.fromkeys(changes, "FAIL") | {"IQ-01": "PASS"}
+    one = Challenge(("no-trail",), changes, verdicts, {})
+    tool = replace(
+        SOUND, test_cases=tuple(verdicts), faults=(KnownFault("no-trail", "", changes, ""),), challenges=(one,)
+    )
+    (finding,) = judged("TQ-02", tool)
+    assert finding.expected == finding.actual == {"test cases changed": told}
+    assert finding.observations == {}
+
+
+class TestWithoutRecords:
+    """A kit that makes no record of an account: what can't be challenged is told, and nothing passes for it."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def bench(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+        folder = tmp_path_factory.mktemp("bench")
+        with (
+            Sandbox((), PAST_DELIVERY) as sandbox,
+            ThreadPoolExecutor(8) as executor,
+            pytest.MonkeyPatch.context() as patch,
+        ):
+            patch.setattr(challenges, "qualify", lambda *_: "the command ended with 2: no disk")
+            yield Bench(sandbox, folder, executor, lambda *_, **__: None)
+
+    def test_no_test_case_of_a_review_passes(self, bench: Bench, tmp_path: Path) -> None:
+        snapshot, _ = bench.compliant(EvidenceStore(tmp_path / "e"))
+        line = challenges.judged((), (), snapshot, bench.told)
+        passed = {case for case, verdict in line["verdicts"].items() if verdict == "PASS"}
+        assert passed == {case for case in line["verdicts"] if not case.startswith("PQ-")}
+
+    def test_its_faults_can_not_be_put_together(self, bench: Bench, tmp_path: Path) -> None:
+        snapshot, _ = bench.compliant(EvidenceStore(tmp_path / "e"))
+        told = {line["faults"][0]: line for line in bench._of_the_past(snapshot)}
+        assert {name for name, line in told.items() if "refused" in line} >= {"record-missing", "register-edited"}
+        assert all(line["verdicts"].get("PQ-02") != "PASS" for line in told.values())
+
+    def test_nothing_is_there_to_be_tampered_with(self, bench: Bench) -> None:
+        (told,) = bench.attempts()
+        assert told["impossible"] == "the command ended with 2: no disk"
 
 
 def test_a_working_copy_says_that_it_is_none_to_be_held_to() -> None:
     told = installation()
     assert told["recorded"] == {}
     assert "working copy" in told["unrecorded"] or "not the one that is installed" in told["unrecorded"]
+    for command in ("python -m hatchling build --target wheel", "pip install --no-deps dist/trailkit-"):
+        assert command in told["unrecorded"]
     assert told["found"]["kit/__init__.py"]
     assert told["packages"]["boto3"]
 
@@ -258,7 +279,7 @@ class TestWhole:
         assert {one["test_case"] for one in findings} == set(CASES)
         assert {one["verdict"] for one in findings if one["test_case"] != "TQ-05"} == {"PASS"}
         alone = [one for one in findings if one["test_case"] == "TQ-02"]
-        assert {one["resource"] for one in alone} == {BLINDED.name, *(one.name for one in account_faults())}
+        assert {one["resource"] for one in alone} == {one.name for one in known_faults()}
         (counted,) = [one for one in findings if one["test_case"] == "TQ-04"]
         for name in ("sensitivity", "specificity"):
             assert counted["actual"][name] == counted["expected"][name]

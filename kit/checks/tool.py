@@ -28,7 +28,9 @@ def _of_tool(test_case: str, snapshot: Snapshot, judge: Callable[[Tool], list[Fi
 
 
 def tq_01(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:  # noqa: ARG001
-    """Every test case of the installation and operational qualification passes on the account without a fault.
+    """Every test case of the installation and operational qualification, of the periodic review and of the remediation
+    passes on the account without a fault, on the records that the installed kit has made of it, and on a plan that was
+    carried out on it.
 
     Source: EU GMP Annex 11, 4.7: a tool that finds fault with everything would be of no use.
     """
@@ -76,7 +78,11 @@ def tq_03(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
         total.observe(
             "drawn, and not to be put together", [", ".join(one.faults) for one in tool.combined if one.refused]
         )
-        total.observe("not combined", {fault.name: fault.alone for fault in tool.faults if fault.alone})
+        alone: dict[str, list[str]] = {}
+        for fault in tool.faults:
+            if fault.alone:
+                alone.setdefault(fault.alone, []).append(fault.name)
+        total.observe("not combined", {why: ", ".join(names) for why, names in alone.items()})
         found = [_judged("TQ-03", tool, one.faults, one, one.expected) for one in judged]
         return [total.finding(f"{count(len(judged), 'combination')} of three faults were judged."), *found]
 
@@ -90,9 +96,10 @@ def _judged(
     judgement = Judgement(test_case, " + ".join(faults))
     judgement.rest_on(tool.evidence[CHALLENGES])
     wanted = sorted(expected)
+    must_change = _listed(wanted)
     if challenge is None or challenge.refused or set(challenge.verdicts) != set(tool.test_cases):
         why = challenge.refused if challenge else "it is not in the evidence"
-        judgement.doubt("test cases changed", ", ".join(wanted) or NONE, f"The challenge was not carried out: {why}.")
+        judgement.doubt("test cases changed", must_change, f"The challenge was not carried out: {why}.")
         return judgement.finding("")
     changed = sorted(challenge.changed)
     missed, beyond = [case for case in wanted if case not in changed], [case for case in changed if case not in wanted]
@@ -100,16 +107,35 @@ def _judged(
     wrong += [f"{', '.join(beyond)} changed, and should not have"] * bool(beyond)
     judgement.expect(
         "test cases changed",
-        ", ".join(wanted) or NONE,
-        ", ".join(changed) or NONE,
+        must_change,
+        _listed(changed),
         otherwise=f"{judgement.resource}: {'; '.join(wrong)}.",
     )
-    if changed:
-        # what each test case said is in the evidence, line by line
-        told = ", ".join(f"{case} {challenge.verdicts[case].replace('_', ' ')}" for case in changed)
-        judgement.observe("verdicts", told)
-    seen = f"{judgement.resource} changed {', '.join(changed)}, and no other test case."
-    return judgement.finding(seen if changed else f"{judgement.resource} is harmless, and changed no test case.")
+    # what says FAIL is not told again; what each test case said is in the evidence, line by line
+    came_to: dict[str, list[str]] = {}
+    for case in changed:
+        came_to.setdefault(challenge.verdicts[case].replace("_", " "), []).append(case)
+    for verdict, cases in sorted(came_to.items()):
+        if verdict != FAIL:
+            judgement.observe(verdict, "all" if cases == changed else _listed(cases))
+    return judgement.finding(f"{judgement.resource} changed what it must, and no other test case.")
+
+
+def _listed(cases: Sequence[str]) -> str:
+    """Return sorted test cases in words, three and more that follow one another as a span."""
+    spans: list[list[str]] = []
+    for case in cases:
+        if spans and _next(spans[-1][-1]) == case:
+            spans[-1].append(case)
+        else:
+            spans.append([case])
+    parts = [f"{span[0]} to {span[-1]}" if len(span) > 2 else ", ".join(span) for span in spans]
+    return ", ".join(parts) or NONE
+
+
+def _next(case: str) -> str:
+    protocol, _, number = case.rpartition("-")
+    return f"{protocol}-{int(number) + 1:02}" if number.isdecimal() else ""
 
 
 def tq_04(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:  # noqa: ARG001
@@ -230,7 +256,7 @@ def tq_06(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:  # no
         actual = "accepted" if one.accepted else f"refused: {one.said}"
         met = one.accepted if not one.due else not one.accepted and one.due in one.said
         judgement.expect("outcome", expected, actual, met=met, otherwise=f"{judgement.resource} was {actual}.")
-        return judgement.finding(f"{judgement.resource} was {'refused' if one.due else 'accepted'}, as it must be.")
+        return judgement.finding(f"{judgement.resource}: the outcome is the one that is due.")
 
     def judge(tool: Tool) -> list[Finding]:
         if not tool.attempts:

@@ -19,6 +19,7 @@ from kit.collect.logged import Sought, collect_logged
 from kit.collect.objects import Objects, ReplayedObjects, Search
 from kit.collect.oq import OpenObjects, OpenStorage, OperationalScope, collect_oq
 from kit.collect.prospect import Wanted, collect_for_plan
+from kit.collect.readers import Readers
 from kit.collect.refusal import DENIED
 from kit.collect.review import ReviewScope, Source, collect_review
 from kit.collect.scope import readers_for, scope_of
@@ -61,7 +62,7 @@ def gather(
         protocol_id,
         parameters,
         Recorder(store),
-        lambda storage, search=None: LiveObjects(store, storage, search),
+        _opens(store),
         credentials,
         executor,
         progress,
@@ -69,10 +70,43 @@ def gather(
     )
 
 
+def gather_review(
+    found: Snapshot,
+    parameters: RunParameters,
+    store: EvidenceStore,
+    credentials: Mapping[str, str],
+    executor: Executor,
+    progress: Progress,
+    source: Source,
+) -> Snapshot:
+    """Return settings that were gathered, with all that a review judges besides, by parameters of its own.
+
+    Raises:
+        CredentialsError: no AWS credentials can be found.
+        EvidenceError: an answer can't be recorded.
+    """
+    recorder = Recorder(store)
+    readers = readers_for(parameters, recorder, credentials)
+    return _reviewed(found, parameters, recorder, readers, _opens(store), executor, progress, source)
+
+
+def _opens(store: EvidenceStore) -> OpenObjects:
+    return lambda storage, search=None: LiveObjects(store, storage, search)
+
+
 def gather_again(
-    protocol_id: str, parameters: RunParameters, evidence: Path, executor: Executor, progress: Progress
+    protocol_id: str,
+    parameters: RunParameters,
+    evidence: Path,
+    executor: Executor,
+    progress: Progress,
+    review: RunParameters | None = None,
+    mending: RunParameters | None = None,
 ) -> Snapshot:
     """Return the snapshot that a protocol judges, from recorded evidence alone: nothing reaches a network.
+
+    `review` are the parameters by which `gather_review` added to it, and `mending` those of a remediation that was
+    carried out after that, of which it then has what became of the plan.
 
     Raises:
         EvidenceError: the evidence does not hold what is asked, holds what was not asked for, or can't be read.
@@ -90,6 +124,13 @@ def gather_again(
     found = _gather(protocol_id, parameters, recorder, opened, {}, executor, progress)
     if protocol_id == REMEDIAL:
         found = _change(found, parameters, recorder, {}, executor, progress, lambda _: None)
+    if review is not None:
+        readers = readers_for(review, recorder)
+        found = _reviewed(found, review, recorder, readers, opened, executor, progress, None)
+    if mending is not None:
+        before = _gather(REMEDIAL, mending, recorder, opened, {}, executor, progress)
+        after = _change(before, mending, recorder, {}, executor, progress, lambda _: None)
+        found = replace(found, remediation=after.remediation)
     recorder.require_used()
     objects.require_used()
     return found
@@ -142,6 +183,37 @@ def _change(
     return replace(after, remediation=replace(told, status=status, remaining=remaining))
 
 
+def _reviewed(
+    found: Snapshot,
+    parameters: RunParameters,
+    recorder: Recorder | Replayer,
+    readers: Readers,
+    open_objects: OpenObjects,
+    executor: Executor,
+    progress: Progress,
+    source: Source | None,
+) -> Snapshot:
+    asked = parameters.expected.review
+    scope = ReviewScope(parameters.window, asked.archived_restored, asked.event_logs == "all", source)
+
+    def read_logs(snapshot: Snapshot, sought: Sought, now: datetime) -> tuple[Logged, ...]:
+        settings, window = scope_of(parameters), _window(parameters)
+        return collect_logged(readers, open_objects, settings, window, snapshot, sought, now, executor, progress)
+
+    return collect_review(recorder, readers, found, scope, read_logs, progress)
+
+
+def _window(parameters: RunParameters) -> OperationalScope:
+    expected = parameters.expected
+    return OperationalScope(
+        parameters.window,
+        timedelta(minutes=expected.digest_settling_minutes),
+        expected.organization_id or "",
+        expected.organization_accounts or (),
+        expected.denied_role_arn,
+    )
+
+
 def _nothing(_: OpenStorage, __: Search | None = None) -> AbstractContextManager[Objects]:
     raise NotImplementedError("a remediation reads no objects")
 
@@ -167,24 +239,10 @@ def _gather(
     if protocol_id == REMEDIAL:
         wanted = Wanted(expected.kms_key_arn, expected.key_alias, expected.log_bucket)
         return collect_for_plan(readers, scope, wanted, executor, progress)
-    window = OperationalScope(
-        parameters.window,
-        timedelta(minutes=expected.digest_settling_minutes),
-        expected.organization_id or "",
-        expected.organization_accounts or (),
-        expected.denied_role_arn,
-    )
+    if operational:
+        return collect_oq(readers, open_objects, scope, _window(parameters), executor, progress)
+    settings = collect_iq(readers, scope, executor, progress)
     if protocol_id == REVIEW:
-        asked = expected.review
-
-        def read_logs(snapshot: Snapshot, sought: Sought, now: datetime) -> tuple[Logged, ...]:
-            return collect_logged(readers, open_objects, scope, window, snapshot, sought, now, executor, progress)
-
-        reviewed = ReviewScope(
-            parameters.window, asked.archived_restored, asked.event_logs == "all", cast("Source | None", source)
-        )
-        settings = collect_iq(readers, scope, executor, progress)
-        return collect_review(recorder, readers, settings, reviewed, read_logs, progress)
-    if not operational:
-        return collect_iq(readers, scope, executor, progress)
-    return collect_oq(readers, open_objects, scope, window, executor, progress)
+        earlier = cast("Source | None", source)
+        return _reviewed(settings, parameters, recorder, readers, open_objects, executor, progress, earlier)
+    return settings

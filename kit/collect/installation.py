@@ -11,6 +11,11 @@ from kit.canonical import Json, sha256_file
 
 _NAME = "trailkit"
 _PACKAGE = "kit"
+_HERE = Path(__file__).resolve().parent.parent
+_DO = (
+    "Build the wheel (python -m hatchling build --target wheel), install it into an environment of its own "
+    f"(pip install --no-deps dist/trailkit-{__version__}-py3-none-any.whl), and run the qualification there."
+)
 
 
 def installation() -> dict[str, Json]:
@@ -18,17 +23,26 @@ def installation() -> dict[str, Json]:
 
     The files are those of the package that is running, but for what Python compiles for itself.
     """
-    package = Path(__file__).resolve().parent.parent
-    recorded, why = _recorded(package)
+    recorded, why = _recorded(_HERE)
     return {
         "version": __version__,
         "unrecorded": why,
         "recorded": recorded,
-        "found": {_name(path, package): sha256_file(path) for path in sorted(package.rglob("*")) if _is_own(path)},
-        "packages": dict(sorted((one.name, one.version) for one in distributions() if one.name)),
+        "found": dict(own_files()),
+        "packages": dict(packages()),
         "python": platform.python_version(),
         "platform": platform.platform(),
     }
+
+
+def own_files() -> dict[str, str]:
+    """Return the SHA-256 of each file of the kit that is running."""
+    return {_name(path): sha256_file(path) for path in sorted(_HERE.rglob("*")) if _is_own(path)}
+
+
+def packages() -> dict[str, str]:
+    """Return the version of every package that is installed."""
+    return dict(sorted((one.name, one.version) for one in distributions() if one.name))
 
 
 def _recorded(package: Path) -> tuple[dict[str, str], str]:
@@ -36,14 +50,11 @@ def _recorded(package: Path) -> tuple[dict[str, str], str]:
     try:
         found = distribution(_NAME)
     except PackageNotFoundError:
-        return {}, "The kit is not installed as a distribution: no RECORD says what its files must be."
+        return {}, f"The kit is not installed as a distribution: no RECORD says what its files must be. {_DO}"
     if _is_editable(found):
-        return {}, (
-            "The kit is installed from a working copy: no RECORD says what its files must be. "
-            "Install its wheel to have them held."
-        )
+        return {}, f"The kit is installed from a working copy: no RECORD says what its files must be. {_DO}"
     if Path(str(found.locate_file(_PACKAGE))).resolve() != package:
-        return {}, "The kit that runs is not the one that is installed: its RECORD says nothing of these files."
+        return {}, f"The kit that runs is not the one that is installed: its RECORD says nothing of these files. {_DO}"
     listed = {}
     for file in found.files or ():
         name = file.as_posix()
@@ -65,5 +76,5 @@ def _is_own(path: Path, *, exists: bool = False) -> bool:
     return (exists or path.is_file()) and "__pycache__" not in path.parts
 
 
-def _name(path: Path, package: Path) -> str:
-    return f"{_PACKAGE}/{path.relative_to(package).as_posix()}"
+def _name(path: Path) -> str:
+    return f"{_PACKAGE}/{path.relative_to(_HERE).as_posix()}"

@@ -10,7 +10,7 @@ from kit.digests.chain import Coverage
 from kit.parameters import RunParameters
 from kit.present import oq_charts, period_charts, round_charts
 from kit.present.charts import controls_by_trail, verdicts_by_requirement
-from kit.present.detection import detection
+from kit.present.detection import PARTS, detection
 from kit.present.displays import Display
 from kit.snapshot import Delivery, Snapshot, Trail
 
@@ -119,6 +119,10 @@ def _hour(text: str) -> datetime | None:
         return None
 
 
+def _detection(name: str) -> Callable[[Steps, Snapshot, RunParameters], Display]:
+    return lambda _, snapshot, __: detection(snapshot.tool, name)
+
+
 CHARTS: Mapping[str, Callable[[Steps, Snapshot, RunParameters], Display]] = {
     "verdicts": lambda steps, _, __: verdicts_by_requirement(steps),
     "controls": lambda steps, _, __: controls_by_trail(steps),
@@ -127,12 +131,12 @@ CHARTS: Mapping[str, Callable[[Steps, Snapshot, RunParameters], Display]] = {
     "encryption": lambda _, snapshot, parameters: encryption(snapshot, parameters),
     "lag": lambda _, snapshot, __: lag(snapshot),
     "key_use": lambda _, snapshot, __: key_use(snapshot),
-    "detection": lambda _, snapshot, __: detection(snapshot.tool),
     "timeline": lambda _, snapshot, __: period_charts.timeline(snapshot),
     "changes": lambda _, snapshot, parameters: period_charts.changes(snapshot, parameters),
     "days": lambda _, snapshot, parameters: period_charts.coverage(snapshot, parameters),
     "objects": lambda _, snapshot, parameters: period_charts.objects(snapshot, parameters),
     "targets": lambda _, snapshot, parameters: round_charts.targets(parameters.of_round, snapshot.summary),
     "cases": lambda _, snapshot, parameters: round_charts.cases(parameters.of_round, snapshot.summary),
+    **{name: _detection(name) for name in PARTS},
 }
 """Every chart by its name."""

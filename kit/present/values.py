@@ -12,6 +12,7 @@ from kit.present.text import LIMIT, cut, plain, visible
 _NODES = 300
 _DEPTH = 8
 _LONG = 12
+_MANY, _SHORT = 24, 60
 _COLUMN = 120
 _LOOKS_LIKE_OTHER = re.compile(r"true|false|null|(?!\d{12}$)-?\d+(\.\d+)?([eE][+-]?\d+)?", re.IGNORECASE)
 
@@ -42,6 +43,12 @@ def _brief(members: dict[str, Any]) -> bool:
     """Return whether an object inside another value fits one line: few members, all short scalars."""
     scalars = all(item is None or isinstance(item, bool | int | float | str) for item in members.values())
     return scalars and len(members) <= 4 and sum(len(f"{name}{item}") for name, item in members.items()) <= 60
+
+
+def _catalogue(members: dict[str, Any]) -> bool:
+    """Return whether an object is a long list of short names and texts, such as packages with their versions."""
+    short = all(isinstance(item, str) and len(f"{name}{item}") <= _SHORT for name, item in members.items())
+    return short and len(members) > _MANY
 
 
 class _Writer:
@@ -93,6 +100,8 @@ class _Writer:
             return self._flat(members)
         if depth and _brief(members):
             return self._line(members)
+        if _catalogue(members):
+            return self._run_in(members)
         rows = []
         for index, (name, item) in enumerate(members.items()):
             if self.left <= 0:
@@ -112,6 +121,15 @@ class _Writer:
             for name, item in members.items()
         ]
         return Markup("; ").join(parts)
+
+    def _run_in(self, members: dict[str, Any]) -> Markup:
+        """Return texts one behind the other, unquoted, since all are texts: a line for each would be pages of white."""
+        shown = list(members.items())[: max(self.left, 0)]
+        self.left -= len(shown)
+        part = Markup('<span class="tk-nowrap"><span class="tk-key">{}</span> <bdi>{}</bdi></span>')
+        html = Markup(", ").join(part.format(visible(name), visible(item)) for name, item in shown)
+        left = len(members) - len(shown)
+        return html + (Markup('<ul class="tk-map">{}</ul>').format(self._more(left)) if left else Markup(""))
 
     def _fold(self, html: Markup, item: Any, noun: str, depth: int) -> Markup:
         if len(item) <= _LONG or depth:

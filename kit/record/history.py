@@ -9,11 +9,15 @@ from pathlib import Path
 from kit.canonical import Json, sha256, sha256_file
 from kit.errors import KitError, ParameterError, RecordError, RejectionError
 from kit.evidence import INDEX
+from kit.findings import Verdict
 from kit.parameters import RunParameters
 from kit.record.folders import is_held, records_in, restore
 from kit.record.manifest import EVIDENCE, MANIFEST, PROTOCOL, RESTORE, RUNS, read_manifest, rendered_in
 from kit.record.register import Register, RegisterEntry, Seen, hold_seen
 from kit.sections import Execution
+
+KIT = "kit_qualification"
+"""Under which name a run, its start in the register and its manifest say what qualifies the kit."""
 
 _CATALOGUE = ("catalogue_sha256", "own_checks")
 _STATES = ("issued", "started", "concluded", "finished", "failed", "aborted")
@@ -241,6 +245,7 @@ def hold_run(manifest: Mapping[str, Json], entries: Sequence[RegisterEntry], nam
         "attempt": manifest["attempt"]["number"],
         "kit_version": manifest["executed_with"]["kit_version"],
         "approval": approval["sha256"] if approval else None,
+        KIT: manifest.get(KIT),
         **{name: manifest[name] for name in ("started", "demonstration", "parameters_sha256", *_CATALOGUE)},
         **{field: manifest[field] for field in Execution.model_fields},
     }
@@ -248,10 +253,24 @@ def hold_run(manifest: Mapping[str, Json], entries: Sequence[RegisterEntry], nam
         raise RejectionError(f"{name} tells another start of {record_id}: {', '.join(differ)}", RESTORE)
     if _earlier(entries[: seen - 1], first.data["target"]) != manifest["attempt"]["earlier"]:
         raise RejectionError(f"{name} tells otherwise of the runs before {record_id}", RESTORE)
+    _hold_kit(manifest.get(KIT), entries[: seen - 1], record_id, name)
     _hold_conclusion(manifest, history, name)
     for entry in history.entries:
         if entry.event == "finished" and entry.data["verdict"] != manifest["verdict"]:
             raise RejectionError(f"{name} says that {record_id} finished with {entry.data['verdict']}", RESTORE)
+
+
+def _hold_kit(told: Json, entries: Sequence[RegisterEntry], record_id: str, name: str) -> None:
+    """Hold what a run cites as the qualification of its kit to what was registered of that before."""
+    cited = told["record"] if told else None
+    if told and told["qualified"] and (cited is None or cited["verdict"] != Verdict.PASS):
+        raise RejectionError(f"{record_id} cites no qualification of its kit that passed, and says so", RESTORE)
+    if cited:
+        wanted = (cited["digest"], cited["verdict"])
+        finished = [one.data for one in entries if (one.event, one.record) == ("finished", cited["record_id"])]
+        if not finished or any((one["digest"], one["verdict"]) != wanted for one in finished):
+            what = f"{cited['record_id']}, which {record_id} cites as the qualification of its kit"
+            raise RejectionError(f"{name} does not hold {what}", RESTORE)
 
 
 def _hold_conclusion(manifest: Mapping[str, Json], history: History, name: str) -> None:

@@ -18,7 +18,7 @@ from kit.errors import KitError, RecordError
 from kit.evidence import timestamp, utc_now
 from kit.findings import Verdict
 from kit.record.folders import records_in
-from kit.record.history import History, histories
+from kit.record.history import KIT, History, histories
 from kit.record.manifest import HTML, MANIFEST, PDF, PROTOCOL, RECORD, SIGNED, is_plain_name, parse_manifest
 from kit.record.register import REGISTER, Seen, read_register
 
@@ -44,6 +44,8 @@ class Row:
     protocol: str
     version: str
     protocol_id: str
+    kit: str
+    """Whether the run cites a qualification of its kit, and which; empty where it says nothing of that."""
     account: str
     trail: str
     system: str
@@ -230,10 +232,18 @@ def _facts(told: Mapping[str, Any]) -> dict[str, Any]:
         if registered
         else _text(told, "parameters", "expected", "trail_arn"),
         "system": _text(told, "system_id"),
+        "kit": _kit(told.get(KIT)),
         "demonstration": demonstration if isinstance(demonstration, bool) else None,
         "attempt": number if type(number) is int else None,
         **{name: _text(told, name) for name in ("protocol_id", "environment", "executed_by", "reason")},
     }
+
+
+def _kit(told: Any) -> str:
+    if not isinstance(told, Mapping):
+        return ""
+    cited = _text(told, "record", "record_id")
+    return f"kit qualified by {cited}" if told.get("qualified") is True and cited else "kit not qualified"
 
 
 def _text(told: Any, *names: str) -> str:

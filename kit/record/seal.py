@@ -14,7 +14,7 @@ from kit.evidence import INDEX, index_sha256, read_body, read_index
 from kit.findings import Verdict
 from kit.record.executed import EXECUTION, PARAMETERS, Executed, read_executed, run_id_of
 from kit.record.folders import sync, sync_folder, temporary_folder
-from kit.record.history import histories, hold_run, require_started, settle
+from kit.record.history import KIT, histories, hold_run, require_started, settle
 from kit.record.junit import junit_xml
 from kit.record.manifest import (
     APPROVAL,
@@ -245,6 +245,8 @@ def _manifest(executed: Executed, head: Seen, files: Mapping[str, Json]) -> dict
         "kit_version": __version__,
         "executed_with": {name: run[name] for name in ("kit_version", "python", "platform", "packages")},
         **{name: run[name] for name in kept},
+        # a run of an earlier kit has none
+        **({KIT: run[KIT]} if KIT in run else {}),
         "finished": executed.conclusion["finished"],
         "caller": executed.collection["caller"],
         "parameters": {name: run[name] for name in PARAMETERS},

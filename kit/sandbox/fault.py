@@ -13,7 +13,6 @@ ALL = tuple(f"IQ-{number:02}" for number in range(1, 12))
 EVERY_OQ = tuple(f"OQ-{number:02}" for number in range(1, 10))
 EVERY_PQ = tuple(f"PQ-{number:02}" for number in range(1, 8))
 CLOUDTRAIL = {"Service": "cloudtrail.amazonaws.com"}
-PERIODS = "periods"
 FOREIGN_ACCOUNT = "210987654321"
 
 Spoil = Callable[[Account], None]
@@ -23,8 +22,8 @@ Spoil = Callable[[Account], None]
 class Fault:
     """A fault: its name, what it is in one line, and exactly the test cases whose verdict it changes.
 
-    `area` is what it spoils: trails, keys, buckets, answers, deliveries or, for a review of it, a period. `alone` says
-    why it is not combined with others: it takes away what they would spoil.
+    `area` is what it spoils: trails, keys, buckets, answers or deliveries. `alone` says why it is not combined with
+    others: it takes away what they would spoil.
     """
 
     name: str

@@ -118,6 +118,18 @@ def clock_skew(account: Account) -> None:
     account.rules.clock_skew = 90.0
 
 
+@fault("deny-enable-key-rotation", changes=())
+def deny_enable_key_rotation(account: Account) -> None:
+    """Nobody may turn the rotation of keys on, which only a remediation would: nothing else is wrong."""
+    account.rules.deny("kms", "EnableKeyRotation")
+
+
+@fault("rotation-without-effect", changes=())
+def rotation_without_effect(account: Account) -> None:
+    """Whoever turns the rotation of keys on is told that it is, and it is not: nothing else is wrong."""
+    account.rules.instead("kms", "EnableKeyRotation", lambda _: json_answer({}))
+
+
 @fault("hostile-text", changes=("PQ-04",))
 def hostile_text(account: Account) -> None:
     """Names, tags, descriptions and policies carry markup, line breaks, right-to-left marks and 10,000 characters."""
