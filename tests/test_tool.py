@@ -25,6 +25,7 @@ from kit.errors import EvidenceError
 from kit.evidence import EvidenceStore
 from kit.findings import Finding, Verdict
 from kit.parameters import RunParameters
+from kit.present.detection import PARTS
 from kit.sandbox.faults import combinations, list_faults
 from kit.sandbox.server import Sandbox
 from kit.snapshot import Absence, Answer, Reason, Snapshot
@@ -287,7 +288,7 @@ class TestWhole:
     def test_its_own_requirements_and_the_matrix_are_on_the_page(self, record: Path) -> None:
         page = (record / "record.html").read_text(encoding="utf-8")
         assert "URS-T1" in page
-        assert "Faults and the test cases that see them" in page
+        assert all(part.title in page for part in PARTS.values())
         assert "DEMONSTRATION" not in page
 
     def test_it_is_replayed_from_its_evidence(self, installed_bin: Path, installed: Path, record: Path) -> None:
