@@ -140,6 +140,7 @@ def test_a_change_of_a_year_ago_is_explained_by_the_log_file_that_tells_of_it(sa
     assert [one["value"] for one in event.observations["values that it changed"]] == [ROTATION]
     ledgers = {entry.id for entry in read_index(tmp_path / "e") if is_ledger(entry)}
     assert ledgers <= set(event.evidence)
+    assert found[-1].message.endswith(", where nothing drifted, was not looked for.")
     read = found[-1].actual["events of the period"]
     assert any("log files and" in line and "digests" in line for line in read)
 

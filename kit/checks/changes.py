@@ -122,7 +122,8 @@ def pq_04(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
     up to now, and nobody changed it and changed it back, unless under a change control that the parameters name; each
     change is told with the events that made it: by whom, when and from where.
 
-    Source: EU GMP Annex 11, 10: changes are made in a controlled manner; CloudTrail API reference, "LookupEvents".
+    Source: EU GMP Annex 11, 10: changes are made in a controlled manner; CloudTrail API reference, "LookupEvents";
+    CloudTrail user guide, "CloudTrail record contents", for what delivered log files tell.
     """
 
     def judge(review: Review, judgement: Judgement) -> list[Finding]:
@@ -139,7 +140,8 @@ def pq_04(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
         changes = [_judge_event(event, sources[event.id], made[event.id], controls) for event in done]
         changes += [_judge_unmade(review, step, controls) for step in found if step.unmade]
         _judge_known(judgement, review, known, found)
-        _judge_events(judgement, review, found, everywhere=parameters.expected.review.changed_back_known)
+        everywhere = parameters.expected.review.changed_back_known
+        _judge_events(judgement, review, found, everywhere=everywhere)
         refused = [event.sentence for event in events if event.error and review.within(event.time)]
         if refused:
             judgement.observe("changes that AWS refused", told(refused))
@@ -148,6 +150,11 @@ def pq_04(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
             judgement.observe("changes before the period or behind it", told(event.sentence for event in outside))
         said = f"{count(len(changes), 'change')} told above" if changes else "nothing changed"
         judgement.observe("changes within the period", len(changes))
+        until = min(review.asked[0], review.period[1])
+        if not everywhere and review.period[0] < until and review.why_unknown(review.period[0], until):
+            beyond = f"before {_minute(until)}, where nothing drifted"
+            said += f"; what was changed and changed back {beyond}, was not looked for"
+            judgement.observe("changed and changed back, not looked for", beyond)
         return [*changes, judgement.finding(f"The settings are known over the period: {said}.")]
 
     return of_review("PQ-04", snapshot, parameters, judge)
