@@ -4,6 +4,7 @@ The account is the sandbox's, with deliveries of some days around a change two h
 is made by hand.
 """
 
+import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -29,6 +30,7 @@ from kit.parameters import RunParameters
 from kit.record.manifest import read_manifest
 from kit.record.verification.replay import replay
 from kit.review.drift import State
+from kit.review.events import changes_in
 from kit.review.state import state
 from kit.sandbox.account import ADDRESS, ADMINISTRATOR, TRAIL_ARN
 from kit.sandbox.server import CREDENTIALS, Sandbox
@@ -181,6 +183,36 @@ def test_a_change_that_no_log_file_tells_of_fails_without_a_change_control_and_i
     found = reviewed(tmp_path / "one", parameters_of(sandbox, YEAR, CONTROL, changed_back_known=False), drifted)
     assert verdict(found) is OPEN
     assert "no event was found that made it" in found[0].message
+
+
+RECORD = {
+    "eventName": "PutAccountPublicAccessBlock", "eventID": "1", "eventTime": "2026-03-01T00:00:00Z",
+    "awsRegion": "us-east-1", "userIdentity": {"type": "Root"}, "recipientAccountId": "123456789012",
+}  # fmt: skip
+SEARCHED = {
+    "the account as a whole": (RECORD, True),
+    "another account as a whole": (RECORD | {"recipientAccountId": "210987654321"}, False),
+    "a key by its name": (RECORD | {"eventName": "DisableKey", "requestParameters": {"keyId": "k-1"}}, True),
+    "another key": (RECORD | {"eventName": "DisableKey", "requestParameters": {"keyId": "k-2"}}, False),
+    "a key by its resource": (RECORD | {"eventName": "DeleteKey", "resources": [{"ARN": "k-1"}]}, True),
+    "nothing": (RECORD | {"eventName": "DescribeKey", "requestParameters": {"keyId": "k-1"}}, False),
+}
+
+
+@pytest.mark.parametrize(("record", "found"), SEARCHED.values(), ids=SEARCHED)
+def test_a_log_file_is_searched_for_changes_of_what_is_named(record, found):
+    text = json.dumps({"Records": [record]}).encode()
+    assert changes_in(text, {"k-1"}, "123456789012") == ([record] if found else [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b'{"eventName":"DisableKey"}', b'{"Records":[{"eventName":"DisableKey"}]}', b'"eventName":"DisableKey"'],
+    ids=["no log", "no event", "no JSON"],
+)
+def test_what_is_no_log_file_is_told_from_one_without_a_change(text):
+    assert changes_in(text, {"k-1"}, "123456789012") is None
+    assert changes_in(b'{"Records":[]}', {"k-1"}, "123456789012") == []
 
 
 UNREADABLE = {
