@@ -238,6 +238,20 @@ def test_log_files_that_can_not_be_read_or_believed_leave_it_open_and_say_why(fa
     assert why in " ".join(one.message for one in found if one.verdict is OPEN)
 
 
+@pytest.mark.parametrize("fault", ["log-flipped", "digest-deleted"])
+def test_what_a_log_file_tells_that_no_digest_proves_is_neither_an_excuse_nor_a_charge(
+    fault, sandbox, constant, tmp_path
+):
+    told = changed(sandbox, "EnableKeyRotation")
+    times = [CHANGED + number * HOUR / 2 for number in range(-40, 40)]
+    told["changes"] = [told["changes"][0] | {"at": timestamp(at), "name": "PutKeyPolicy"} for at in times]
+    sandbox.reset([fault], told)
+    found = reviewed(tmp_path / "e", parameters_of(sandbox, FEW_DAYS, event_logs="all"), constant)
+    doubted = [one for one in found if "which no digest proves" in str(one.observations.get("told by"))]
+    assert doubted
+    assert {one.verdict for one in doubted} == {OPEN}
+
+
 def test_log_files_that_are_not_there_leave_it_open(sandbox, drifted, tmp_path):
     sandbox.reset((), {"hours": 1, "digest_regions": REGIONS})
     found = reviewed(tmp_path / "e", parameters_of(sandbox, YEAR, CONTROL, changed_back_known=False), drifted)
