@@ -4,6 +4,7 @@ The account is the sandbox's, with deliveries of some days around a change two h
 is made by hand.
 """
 
+import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -29,6 +30,7 @@ from kit.parameters import RunParameters
 from kit.record.manifest import read_manifest
 from kit.record.verification.replay import replay
 from kit.review.drift import State
+from kit.review.events import changes_in
 from kit.review.state import state
 from kit.sandbox.account import ADDRESS, ADMINISTRATOR, TRAIL_ARN
 from kit.sandbox.server import CREDENTIALS, Sandbox
@@ -140,6 +142,7 @@ def test_a_change_of_a_year_ago_is_explained_by_the_log_file_that_tells_of_it(sa
     assert [one["value"] for one in event.observations["values that it changed"]] == [ROTATION]
     ledgers = {entry.id for entry in read_index(tmp_path / "e") if is_ledger(entry)}
     assert ledgers <= set(event.evidence)
+    assert found[-1].message.endswith(", where nothing drifted, was not looked for.")
     read = found[-1].actual["events of the period"]
     assert any("log files and" in line and "digests" in line for line in read)
 
@@ -182,6 +185,36 @@ def test_a_change_that_no_log_file_tells_of_fails_without_a_change_control_and_i
     assert "no event was found that made it" in found[0].message
 
 
+RECORD = {
+    "eventName": "PutAccountPublicAccessBlock", "eventID": "1", "eventTime": "2026-03-01T00:00:00Z",
+    "awsRegion": "us-east-1", "userIdentity": {"type": "Root"}, "recipientAccountId": "123456789012",
+}  # fmt: skip
+SEARCHED = {
+    "the account as a whole": (RECORD, True),
+    "another account as a whole": (RECORD | {"recipientAccountId": "210987654321"}, False),
+    "a key by its name": (RECORD | {"eventName": "DisableKey", "requestParameters": {"keyId": "k-1"}}, True),
+    "another key": (RECORD | {"eventName": "DisableKey", "requestParameters": {"keyId": "k-2"}}, False),
+    "a key by its resource": (RECORD | {"eventName": "DeleteKey", "resources": [{"ARN": "k-1"}]}, True),
+    "nothing": (RECORD | {"eventName": "DescribeKey", "requestParameters": {"keyId": "k-1"}}, False),
+}
+
+
+@pytest.mark.parametrize(("record", "found"), SEARCHED.values(), ids=SEARCHED)
+def test_a_log_file_is_searched_for_changes_of_what_is_named(record, found):
+    text = json.dumps({"Records": [record]}).encode()
+    assert changes_in(text, {"k-1"}, "123456789012") == ([record] if found else [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b'{"eventName":"DisableKey"}', b'{"Records":[{"eventName":"DisableKey"}]}', b'"eventName":"DisableKey"'],
+    ids=["no log", "no event", "no JSON"],
+)
+def test_what_is_no_log_file_is_told_from_one_without_a_change(text):
+    assert changes_in(text, {"k-1"}, "123456789012") is None
+    assert changes_in(b'{"Records":[]}', {"k-1"}, "123456789012") == []
+
+
 UNREADABLE = {
     "deny-get-object": "403 AccessDenied",
     "deny-list-object-versions": "403 AccessDenied",
@@ -203,6 +236,20 @@ def test_log_files_that_can_not_be_read_or_believed_leave_it_open_and_say_why(fa
     found = reviewed(tmp_path / "e", parameters_of(sandbox, YEAR, CONTROL, changed_back_known=False), drifted)
     assert verdict(found) is OPEN
     assert why in " ".join(one.message for one in found if one.verdict is OPEN)
+
+
+@pytest.mark.parametrize("fault", ["log-flipped", "digest-deleted"])
+def test_what_a_log_file_tells_that_no_digest_proves_is_neither_an_excuse_nor_a_charge(
+    fault, sandbox, constant, tmp_path
+):
+    told = changed(sandbox, "EnableKeyRotation")
+    times = [CHANGED + number * HOUR / 2 for number in range(-40, 40)]
+    told["changes"] = [told["changes"][0] | {"at": timestamp(at), "name": "PutKeyPolicy"} for at in times]
+    sandbox.reset([fault], told)
+    found = reviewed(tmp_path / "e", parameters_of(sandbox, FEW_DAYS, event_logs="all"), constant)
+    doubted = [one for one in found if "which no digest proves" in str(one.observations.get("told by"))]
+    assert doubted
+    assert {one.verdict for one in doubted} == {OPEN}
 
 
 def test_log_files_that_are_not_there_leave_it_open(sandbox, drifted, tmp_path):

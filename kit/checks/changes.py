@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
+from typing import NamedTuple
 
 from kit.canonical import Json
 from kit.checks.control import explaining, may_explain
@@ -61,7 +62,8 @@ def points(snapshot: Snapshot, review: Review) -> list[Point]:
 def steps(snapshot: Snapshot, review: Review) -> list[Step]:
     """Return the drift from each state to the next as far as it touches the period, matched to events."""
     known = points(snapshot, review)
-    events = [event for event in events_of(review, known) if not event.error]
+    told_by = _told_by(review)
+    events = [event for event in events_of(review, known) if not event.error and told_by[event.id][1].proven]
     found = []
     for before, after in pairwise(known):
         if after.ended <= review.period[0] or before.began >= review.period[1]:
@@ -82,18 +84,31 @@ def steps(snapshot: Snapshot, review: Review) -> list[Step]:
 def events_of(review: Review, known: Iterable[Point]) -> list[Event]:
     """Return the events about the target's trail, key and bucket, in the order of time."""
     names = set(names_of(known))
-    found = {event.id: event for event, *_ in _told_by(review) if concerns(event, names)}
-    return sorted(found.values(), key=lambda event: (event.time, event.id))
+    found = (event for event, _ in _told_by(review).values() if concerns(event, names))
+    return sorted(found, key=lambda event: (event.time, event.id))
 
 
-def _told_by(review: Review) -> Iterator[tuple[Event, str, tuple[str, ...]]]:
-    """Yield every event with what tells of it and its evidence; one that both tell is the history's in the end."""
+class _Source(NamedTuple):
+    """What tells of an event, in words; whether that is proven to be CloudTrail's own word; and the evidence."""
+
+    words: str
+    proven: bool
+    evidence: tuple[str, ...]
+
+
+def _told_by(review: Review) -> dict[str, tuple[Event, _Source]]:
+    """Return every event by its id, with what tells of it: of several sources one that is proven."""
+    told = []
     for logged in review.logged:
-        proof = "which is not proven" if logged.why else "whose hash a digest signed by CloudTrail holds"
         for address, events in logged.found.items():
-            yield from ((event, f"the log file {address}, {proof}", logged.evidence) for event in events)
+            proven = logged.proves(address)
+            proof = "whose hash a digest signed by CloudTrail holds" if proven else "which no digest proves"
+            source = _Source(f"the log file {address}, {proof}", proven, logged.evidence)
+            told += [(event, source) for event in events]
     for answer in review.events.values():
-        yield from ((event, "CloudTrail's event history", answer.evidence) for event in answer.value or ())
+        source = _Source("CloudTrail's event history", True, answer.evidence)
+        told += [(event, source) for event in answer.value or ()]
+    return {event.id: (event, source) for event, source in sorted(told, key=lambda one: one[1].proven)}
 
 
 def names_of(known: Iterable[Point]) -> Iterator[str]:
@@ -122,7 +137,8 @@ def pq_04(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
     up to now, and nobody changed it and changed it back, unless under a change control that the parameters name; each
     change is told with the events that made it: by whom, when and from where.
 
-    Source: EU GMP Annex 11, 10: changes are made in a controlled manner; CloudTrail API reference, "LookupEvents".
+    Source: EU GMP Annex 11, 10: changes are made in a controlled manner; CloudTrail API reference, "LookupEvents";
+    CloudTrail user guide, "CloudTrail record contents", for what delivered log files tell.
     """
 
     def judge(review: Review, judgement: Judgement) -> list[Finding]:
@@ -133,13 +149,14 @@ def pq_04(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
         found = steps(snapshot, review)
         events = events_of(review, known)
         controls = parameters.execution.change_controls
-        sources = {event.id: (source, evidence) for event, source, evidence in _told_by(review)}
+        told_by = _told_by(review)
         done = [event for event in events if not event.error and review.within(event.time)]
         made = {event.id: [change for step in found for change in step.made.get(event.id, ())] for event in events}
-        changes = [_judge_event(event, sources[event.id], made[event.id], controls) for event in done]
+        changes = [_judge_event(event, told_by[event.id][1], made[event.id], controls) for event in done]
         changes += [_judge_unmade(review, step, controls) for step in found if step.unmade]
         _judge_known(judgement, review, known, found)
-        _judge_events(judgement, review, found, everywhere=parameters.expected.review.changed_back_known)
+        everywhere = parameters.expected.review.changed_back_known
+        _judge_events(judgement, review, found, everywhere=everywhere)
         refused = [event.sentence for event in events if event.error and review.within(event.time)]
         if refused:
             judgement.observe("changes that AWS refused", told(refused))
@@ -148,24 +165,30 @@ def pq_04(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
             judgement.observe("changes before the period or behind it", told(event.sentence for event in outside))
         said = f"{count(len(changes), 'change')} told above" if changes else "nothing changed"
         judgement.observe("changes within the period", len(changes))
+        until = min(review.asked[0], review.period[1])
+        if not everywhere and review.period[0] < until and review.why_unknown(review.period[0], until):
+            beyond = f"before {_minute(until)}, where nothing drifted"
+            said += f"; what was changed and changed back {beyond}, was not looked for"
+            judgement.observe("changed and changed back, not looked for", beyond)
         return [*changes, judgement.finding(f"The settings are known over the period: {said}.")]
 
     return of_review("PQ-04", snapshot, parameters, judge)
 
 
-def _judge_event(
-    event: Event, told_by: tuple[str, tuple[str, ...]], made: list[Change], controls: Iterable[ChangeControl]
-) -> Finding:
+def _judge_event(event: Event, source: _Source, made: list[Change], controls: Iterable[ChangeControl]) -> Finding:
     judgement = Judgement("PQ-04", f"{event.name} {event.id}")
-    source, evidence = told_by
-    judgement.rest_on(evidence)
+    judgement.rest_on(source.evidence)
     ids, others = explaining(event, controls)
     beside = f" ({', '.join(others)} is of that time, and covers something else)" if others else ""
     sentence = f"{event.sentence}, under no change control{beside}{_values(made)}."
-    expected = "one of that time that covers it"
-    judgement.expect("change control", expected, ids or f"{_NONE_KNOWN}{beside}", met=bool(ids), otherwise=sentence)
+    name, expected, actual = "change control", "one of that time that covers it", ids or f"{_NONE_KNOWN}{beside}"
+    if ids or source.proven:
+        judgement.expect(name, expected, actual, met=bool(ids), otherwise=sentence)
+    else:
+        # anybody who can write to the bucket can have written it
+        judgement.doubt(name, expected, f"{sentence.removesuffix('.')}, as {source.words} tells.", actual)
     judgement.observe("event", event.to_json())
-    judgement.observe("told by", source)
+    judgement.observe("told by", source.words)
     judgement.observe("values that it changed", [_told(change) for change in made] or "none that is otherwise now")
     return judgement.finding(f"{event.sentence}, under {', '.join(ids)}.")
 

@@ -66,7 +66,7 @@ def collect_logged(
         return ()
     found = []
     reach = partial(storage_of, readers, snapshot, scope, {})
-    with open_objects(reach, partial(changes_in, names=sought.names)) as objects:
+    with open_objects(reach, partial(changes_in, names=sought.names, account=scope.account_id)) as objects:
         for trail in trails:
             several = bool(trail.description.get("IsOrganizationTrail"))
             accounts = tuple(dict.fromkeys([trail.account, *(sought.accounts if several else ())]))

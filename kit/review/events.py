@@ -131,18 +131,23 @@ def logged_event(record: Mapping[str, Any]) -> Event:
     return _event(record, str(record["eventID"]), str(record["eventName"]), moment, ())
 
 
-def changes_in(text: bytes, names: Collection[str]) -> list[Json] | None:
+def changes_in(text: bytes, names: Collection[str], account: str) -> list[Json] | None:
     """Return the records of a log file by which something with one of these names, or the account, was changed.
 
-    None where the text is no log file, or holds such a record of another form than is documented.
+    What changes another account as a whole is left out: a trail of an organization delivers that too. None where the
+    text is no log file, or holds such a record of another form than is documented.
     """
     if not _ANY_CHANGE.search(text):
         return []
     try:
         records = [record for record in from_json(text)["Records"] if record["eventName"] in _CHANGES]
-        return [record for record in records if concerns(logged_event(record), names)]
+        return [record for record in records if concerns(logged_event(record), names) and _is_here(record, account)]
     except (ValueError, LookupError, TypeError, AttributeError):
         return None
+
+
+def _is_here(record: Mapping[str, Any], account: str) -> bool:
+    return record["eventName"] not in _OF_THE_ACCOUNT or record.get("recipientAccountId", account) == account
 
 
 def _event(record: Mapping[str, Any], event_id: str, name: str, moment: datetime, resources: Iterable[str]) -> Event:

@@ -51,6 +51,14 @@ class Logged:
                 what = f"No digest tells which log files of {' '.join(area)} were delivered"
                 yield f"{what} from {when(start)} to {when(end)}."
 
+    def proves(self, address: str) -> bool:
+        """Return whether a log file is the one that CloudTrail delivered: nothing is wrong with it, or open."""
+        if isinstance(self.delivery, str):
+            return False
+        problems = self.delivery.logs.problems
+        # of very many problems not all are kept, and this log file's may be among the others
+        return len(problems) == len(problems.of()) and all(one.object != address for one in problems.of())
+
     @property
     def cost(self) -> str:
         """How much was read, in words."""
