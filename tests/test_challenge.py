@@ -33,6 +33,7 @@ from kit.digests.reconcile import LogBook, Naming
 from kit.digests.sample import Sample, choose_sample
 from kit.findings import Verdict
 
+pytestmark = pytest.mark.pinned
 SHAPE = Shape(hours=7)
 WINDOW = (BASE + HOUR, BASE + 5 * HOUR)
 WORLD = delivered(SHAPE)

@@ -18,6 +18,7 @@ from kit.findings import Finding, Verdict, roll_up
 from kit.parameters import RunParameters
 from kit.snapshot import Absence, Answer, Bucket, Caller, Key, Reason, Snapshot, Trail
 
+pytestmark = pytest.mark.pinned
 PASS, FAIL, INCONCLUSIVE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
 CASES = protocol("IQ").test_cases
 

@@ -40,6 +40,8 @@ from kit.digests.digest import SIGNED_WITHIN, PublicKey, RawDigest, Verified, ve
 from kit.digests.names import ChainName, DigestName, LogName, Place, digest_name, log_name, place_of_digest
 from kit.digests.problems import MOST, OPEN, Kind, Problem, Problems
 
+pytestmark = pytest.mark.pinned
+
 # content
 
 

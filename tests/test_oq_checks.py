@@ -36,6 +36,7 @@ from kit.digests.reconcile import Tally
 from kit.findings import Finding, Verdict
 from kit.snapshot import Absence, Answer, Delivery, Key, Reason, Refusal, Snapshot, Trail
 
+pytestmark = pytest.mark.pinned
 PASS, FAIL, INCONCLUSIVE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
 SHAPE = Shape(hours=7)
 WINDOW = (BASE + HOUR, BASE + 5 * HOUR)

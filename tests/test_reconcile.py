@@ -15,6 +15,7 @@ from kit.digests.objects import Read, Stored, Version
 from kit.digests.problems import Kind
 from kit.digests.reconcile import Encrypted, LogBook, Naming, Owner, Tally, history
 
+pytestmark = pytest.mark.pinned
 OWN: Owner = ("gxp", HOME)
 OTHER: Owner = ("other", HOME)
 WINDOW = (BASE, BASE + 10 * HOUR)

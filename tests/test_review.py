@@ -35,6 +35,7 @@ from kit.review.period import Restored
 from kit.review.state import state
 from kit.snapshot import Answer, Snapshot
 
+pytestmark = pytest.mark.pinned
 CASES = protocol("PQ").test_cases
 FAIL, OPEN, NOT = Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NOT_APPLICABLE
 SOUND = dict.fromkeys(CASES, Verdict.PASS) | {"PQ-07": NOT}

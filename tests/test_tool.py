@@ -25,6 +25,7 @@ from kit.sandbox.faults import combinations
 from kit.snapshot import Absence, Answer, Reason, Snapshot
 from kit.tool import Attempt, Challenge, Comparison, Installation, KnownFault, Tool
 
+pytestmark = pytest.mark.pinned
 ROOT = Path(__file__).resolve().parent.parent
 CASES = kit_protocol("TQ").test_cases
 JUDGED = ("IQ-01", "IQ-02", "OQ-04")
