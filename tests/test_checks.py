@@ -1650,7 +1650,11 @@ def test_readers(reader: str, simulated: Any, expected: Verdict, words: str) -> 
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{}", "[]", '{"Version": "2012-10-17", "Statement": []}', '{"Statement": [{"Effect": 1}]}', "\ud800"]
+    "text",
+    [
+        *("", "{}", "[]", '{"Version": "2012-10-17", "Statement": []}', '{"Statement": [{"Effect": 1}]}'),
+        pytest.param("\ud800", id="half a character"),
+    ],
 )
 @pytest.mark.parametrize(("case", "name"), [("IQ-07", "key_policy"), ("IQ-09", "bucket_policy")])
 def test_a_policy_that_is_none_is_inconclusive(case: str, name: str, text: str) -> None:

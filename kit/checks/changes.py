@@ -171,7 +171,7 @@ def _judge_unmade(review: Review, step: Step, controls: Iterable[ChangeControl])
         why = "no event was found that made it" if sure else "the events of that time are not known"
         judgement.doubt(name, expected, f"{what}; {why}.", ids or _NONE_KNOWN)
     judgement.observe("values that are otherwise", [_told(change) for change in step.unmade])
-    return judgement.finding("")
+    return judgement.finding()
 
 
 def _are_known(review: Review, step: Step) -> bool:
@@ -198,7 +198,7 @@ def _judge_known(judgement: Judgement, review: Review, known: list[Point], found
     elif len(known) < 2:
         judgement.doubt(name, expected, "There is no record to compare the settings of now with.", actual)
     else:
-        judgement.expect(name, expected, f"{count(len(actual), 'state')}", met=True, otherwise="")
+        judgement.expect(name, expected, f"{count(len(actual), 'state')}", met=True)
     unknown = {path: why for step in found for path, why in step.drift.unknown.items()}
     if unknown:
         path, why = next(iter(unknown.items()))
@@ -223,7 +223,7 @@ def _judge_events(judgement: Judgement, review: Review) -> None:
         why = f"What was changed and changed back before {start:%Y-%m-%d} is not known: CloudTrail tells of 90 days."
         judgement.doubt("events of the period", expected, why, actual)
     else:
-        judgement.expect("events of the period", expected, actual, met=True, otherwise="")
+        judgement.expect("events of the period", expected, actual, met=True)
 
 
 def _told(change: Change) -> Mapping[str, Json]:

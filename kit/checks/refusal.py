@@ -22,7 +22,7 @@ def oq_08(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
     refusal = snapshot.refusal
     if refusal is None:
         judgement.doubt("role assumed", True, f"The role {role} was not sent to read a log.")
-        return [judgement.finding("")]
+        return [judgement.finding()]
     _judge(judgement, refusal)
     return [judgement.finding(f"The role {role} is refused by the key of a log that the run itself had just read.")]
 
@@ -32,7 +32,7 @@ def _judge(judgement: Judgement, refusal: Refusal) -> None:
     if refusal.assumed.value is None:
         judgement.doubt("role assumed", True, refusal.assumed.why)
         return
-    judgement.expect("role assumed", True, True, otherwise="")
+    judgement.expect("role assumed", True, True)
     if refusal.log is None or refusal.listed is None or refusal.read is None:
         judgement.doubt("log to be refused", "one that was just read", "No log under a KMS key was read in this run.")
         return
@@ -43,7 +43,7 @@ def _judge(judgement: Judgement, refusal: Refusal) -> None:
     elif refusal.listed.value < 1:
         judgement.doubt("log listed", 1, "The role was shown no log of that name.", refusal.listed.value)
     else:
-        judgement.expect("log listed", 1, refusal.listed.value, otherwise="")
+        judgement.expect("log listed", 1, refusal.listed.value)
     _judge_read(judgement, refusal.log.encryption_key, refusal)
 
 
@@ -59,7 +59,7 @@ def _judge_read(judgement: Judgement, key: str, refusal: Refusal) -> None:
     actual = f"{read.absence.code}: {read.absence.message}"
     named = key and key in read.absence.message and _DECRYPT.search(read.absence.message)
     if named and read.absence.reason is Reason.DENIED:
-        judgement.expect(name, expected, actual, met=True, otherwise="")
+        judgement.expect(name, expected, actual, met=True)
     elif read.absence.reason is Reason.DENIED:
         judgement.doubt(
             name, expected, "The refusal does not name kms:Decrypt and the log's key: S3 alone proves nothing.", actual
