@@ -55,12 +55,7 @@ def test_every_challenge_is_met() -> None:
     assert [one.name for one in done if not one.caught] == []
     assert len(done) == len({one.name for one in done}) == 21
     assert done[0].found == ()
-
-
-@pytest.mark.parametrize("number", range(1, 21))
-def test_each_tamper_is_told_by_what_was_done(number: int) -> None:
-    one = challenge.challenge(sample_of())[number]
-    assert one.expected in one.found
+    assert [one.name for one in done[1:] if one.expected not in one.found] == []
 
 
 def test_sample_is_left_as_it_was() -> None:

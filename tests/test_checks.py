@@ -7,6 +7,7 @@ of them, takes one away, or takes a member out of it.
 import copy
 import inspect
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -522,6 +523,34 @@ def test_without_a_key_there_is_nothing_to_judge_of_it(case: str) -> None:
     finding = judged(case, changed("description.KmsKeyId", ...))
     assert finding.verdict is INCONCLUSIVE
     assert "has no KMS key to judge; see IQ-04." in finding.message
+
+
+@pytest.mark.parametrize(
+    ("case", "name", "condition"),
+    [("IQ-05", "aliases", "alias"), ("IQ-06", "rotation", "automatic rotation")],
+)
+def test_what_was_not_asked_of_a_key_is_open(case: str, name: str, condition: str) -> None:
+    snapshot = build(account())
+    (trail,) = snapshot.trails
+    (finding,) = CASES[case].judge(
+        replace(snapshot, trails=(replace(trail, key=replace(trail.key, **{name: None})),)), parameters()
+    )
+    assert finding.verdict is INCONCLUSIVE
+    assert open_(finding) == [condition]
+    assert "The answer to kms:DescribeKey in eu-central-1 does not say:" in finding.message
+
+
+def test_a_key_without_an_arn_is_in_no_region_that_is_known() -> None:
+    finding = judged("IQ-05", changed("metadata.Arn", ..., changed("description.KmsKeyId", ALIAS)))
+    assert open_(finding) == ["key Region"]
+
+
+def test_every_alias_of_the_key_is_told() -> None:
+    assert "which has alias/a, alias/b." in judged("IQ-05", changed("aliases", ("alias/a", "alias/b"))).message
+
+
+def test_the_region_of_a_bucket_that_is_not_named_is_not_known() -> None:
+    assert open_(judged("IQ-05", changed("description.S3BucketName", ...))) == ["key Region"]
 
 
 @pytest.mark.parametrize("case", ["IQ-09", "IQ-10"])

@@ -424,6 +424,146 @@ def _():
     return archived(), parameters(expected={"review": needed})
 
 
+@fault("nothing was run", PQ_01=FAIL, PQ_02=OPEN, PQ_03=OPEN, PQ_04=OPEN, PQ_05=FAIL, PQ_06=OPEN)
+def _():
+    return month(records=(), register=replace(month().review.register, runs=())), parameters()
+
+
+@fault(
+    "nothing was run of a trail that no parameter names",
+    PQ_01=FAIL,
+    PQ_02=OPEN,
+    PQ_03=OPEN,
+    PQ_04=OPEN,
+    PQ_05=FAIL,
+    PQ_06=OPEN,
+)
+def _():
+    made = month(records=(), register=replace(month().review.register, runs=()))
+    return replace(made, trails=()), parameters(expected={"trail_arn": None})
+
+
+@fault("the period has just begun", PQ_05=OPEN)
+def _():
+    return month(now=START + HOUR), parameters()
+
+
+@fault("several records are broken, several are missing, and several are nobody's", PQ_02=FAIL, PQ_03=OPEN)
+def _():
+    register = month().review.register
+    more = [replace(run_of("IQ", START + days * DAY, "concluded"), verdict="FAIL") for days in (12, 13)]
+    ended = [run_of("IQ", START + days * DAY, state) for days, state in ((14, "failed"), (15, "started"))]
+    made = records(lambda one: replace(one, problem="record.ipynb was changed"))
+    register = replace(register, runs=(*register.runs, *more, *ended), strangers=("IQ-a", "IQ-b"))
+    return replace(made, review=replace(made.review, register=register)), parameters()
+
+
+@fault("several test cases stand as not passed, some of them handled", PQ_03=FAIL)
+def _():
+    verdicts = {"OQ-08": "FAIL", "OQ-07": "INCONCLUSIVE", "OQ-06": "FAIL", "OQ-05": "NOT_APPLICABLE"}
+    return only("OQ", 2, verdicts=verdicts, open={"OQ-08": ("DEV-01", "DEV-02"), "OQ-07": ("DEV-03",)}), parameters()
+
+
+@fault("several days are without a run, with a gap, or not known", PQ_05=FAIL)
+def _():
+    def torn(one: Any) -> Any:
+        start, end = one.window
+        parts = ((start, start + 30 * HOUR), (start + 31 * HOUR, start + 55 * HOUR), (start + 56 * HOUR, end))
+        return replace(one, window=(start, end - 26 * HOUR), covered=one.covered | {f"{ACCOUNT} {REGION}": parts})
+
+    made = covering(2, torn)
+    found = [
+        replace(one, verdicts=one.verdicts | {"OQ-06": "FAIL"}) if one.run.protocol == "OQ" else one
+        for one in made.review.records
+    ]
+    found[2] = replace(found[2], delivered={}, stateless="no recording of the listing")
+    return replace(made, review=replace(made.review, records=tuple(found))), parameters()
+
+
+@fault("log files under another key, on several days", PQ_06=FAIL)
+def _():
+    days = {date(2026, 3, 17): {KEY: 90, OTHER_KEY: 6}, date(2026, 3, 18): {OTHER_KEY: 1, "not read": 1}}
+    return covering(2, lambda one: replace(one, days=dict(one.days) | days)), parameters()
+
+
+@fault("several archived records, one of which came back", PQ_07=FAIL)
+def _():
+    runs = [run for run in month().review.register.runs if run.began > START]
+    register = replace(month().review.register, archived={run.record_id: ("9",) for run in runs[:3]} | {"IQ-x": ("9",)})
+    came = Restored(runs[0].record_id, "s3://archive/records", 1, "")
+    broken = Restored(runs[1].record_id, "s3://archive/records", 55, "record.pdf did not come back")
+    return month(register=register, restored=(came, broken)), parameters()
+
+
+@fault("nobody looked up an event", PQ_04=OPEN)
+def _():
+    return month(events={}), parameters()
+
+
+@fault("several lookups were denied", PQ_04=OPEN)
+def _():
+    told = {(REGION, name): Answer(f"cloudtrail:LookupEvents of {name}", ("E-e",), absence=DENIED) for name in "ab"}
+    return month(events=events() | told), parameters()
+
+
+@fault("the key was disabled, and the events of then are not known", PQ_04=FAIL)
+def _():
+    made = since(MOMENT, DISABLED)
+    return replace(made, review=replace(made.review, asked=(MOMENT + 9 * DAY, END))), parameters()
+
+
+@fault("the key was disabled under change control, and the events of then are not known", PQ_04=OPEN)
+def _():
+    made = since(MOMENT, DISABLED)
+    told = {(REGION, "DisableKey"): Answer("cloudtrail:LookupEvents", ("E-e",), absence=DENIED)}
+    happened = replace(made, review=replace(made.review, events=dict(made.review.events) | told))
+    return happened, parameters(execution={"change_controls": [CONTROL, CONTROL | {"id": "CC-2"}]})
+
+
+@fault("the key was disabled under two change controls")
+def _():
+    controls = [CONTROL, CONTROL | {"id": "CC-2"}]
+    return since(MOMENT, DISABLED, DISABLING), parameters(execution={"change_controls": controls})
+
+
+@fault("several settings are others, by one event and by none", PQ_04=FAIL)
+def _():
+    settings = drifted(**{"key/KeyState": "Disabled", "key/Enabled": False, "trail/S3BucketName": "another"})
+    return since(MOMENT, settings, DISABLING), parameters()
+
+
+@fault("several states can't be read", PQ_04=OPEN)
+def _():
+    settings = state(
+        snapshot(
+            policy=Answer("kms:GetKeyPolicy", (), absence=DENIED), grants=Answer("kms:ListGrants", (), absence=DENIED)
+        )
+    )
+    made = only("OQ", 1, state=settings)
+    found = [
+        replace(one, state=None, stateless="no recording of kms:GetKeyPolicy") if one.run.protocol == "IQ" else one
+        for one in made.review.records
+    ]
+    return replace(made, review=replace(made.review, records=tuple(found))), parameters()
+
+
+@fault("changes outside the period, and changes that were refused")
+def _():
+    before = [event(name, START - DAY, KEY) for name in ("DisableKey", "EnableKey")]
+    refused = [event(name, MOMENT, TRAIL, error="AccessDenied") for name in ("StopLogging", "StartLogging")]
+    return month(events=events(*before, *refused)), parameters()
+
+
+@fault("what lets a reader in was changed", PQ_04=FAIL)
+def _():
+    reader = f"arn:aws:iam::{ACCOUNT}:role/GxPReader"
+    settings = drifted(**{f"key/readers/{reader}/may decrypt": True})
+    made = records(
+        lambda one: replace(one, state=settings), events=events(event("DetachRolePolicy", MOMENT, "GxPReader"))
+    )
+    return made, parameters()
+
+
 @fault("what earlier runs left could not be read", **dict.fromkeys([name.replace("-", "_") for name in CASES], OPEN))
 def _():
     return replace(month(), review="No time can be held against the period."), parameters()

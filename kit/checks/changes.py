@@ -216,7 +216,8 @@ def _judge_events(judgement: Judgement, review: Review) -> None:
     expected = f"read from {review.period[0]:%Y-%m-%d %H:%M} to {min(review.period[1], review.now):%Y-%m-%d %H:%M} UTC"
     actual = f"read from {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC" if review.events else "not read"
     if silent:
-        judgement.doubt("events of the period", expected, f"{silent[0].why}{more(len(silent) - 1)}", actual)
+        why = f"{silent[0].why.removesuffix('.')}{more(len(silent) - 1)}."
+        judgement.doubt("events of the period", expected, why, actual)
     elif not review.events:
         judgement.doubt("events of the period", expected, "No event of the period was asked for.", actual)
     elif start > review.period[0]:

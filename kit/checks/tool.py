@@ -38,7 +38,7 @@ def tq_01(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:  # no
         judgement.rest_on(tool.evidence[ACCOUNT])
         for case in tool.test_cases:
             verdict = tool.compliant.verdicts.get(case, "not judged")
-            said = tool.compliant.sentences.get(case, "")
+            said = tool.compliant.sentences.get(case)
             sentence = f"{case} does not pass without a fault: {said or verdict}".rstrip(".")
             judgement.expect(case, PASS, verdict, otherwise=f"{sentence}.")
         return [judgement.finding(f"Each of the {len(tool.test_cases)} test cases passes where nothing is wrong.")]
