@@ -618,3 +618,94 @@ def test_the_longest_time_without_a_run_counts_from_before_the_period_to_its_end
     (finding,) = CASES["PQ-01"].judge(month(), parameters())
     assert finding.actual["IQ at least every so many days"].startswith("18.0 days, from 2026-03-11")
     assert timedelta(days=18) == END - (START + 10 * DAY)
+
+
+SECOND = timedelta(seconds=1)
+
+
+def controlled(start: Any, end: Any) -> RunParameters:
+    control = CONTROL | {"start": start.isoformat(), "end": end.isoformat()}
+    return parameters(execution={"change_controls": [control]})
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "verdict"),
+    [
+        pytest.param(MOMENT, MOMENT + SECOND, Verdict.PASS, id="from then on"),
+        pytest.param(MOMENT + SECOND, MOMENT + HOUR, FAIL, id="begun after it"),
+        pytest.param(MOMENT - HOUR, MOMENT, FAIL, id="ended with it"),
+    ],
+)
+def test_a_change_control_covers_its_start_and_not_its_end(start: Any, end: Any, verdict: Verdict) -> None:
+    found = judged(since(MOMENT, DISABLED, DISABLING), controlled(start, end))["PQ-04"]
+    assert roll_up(one.verdict for one in found) is verdict
+    assert found[0].evidence == ("E-cloudtrail:LookupEvents in eu-west-1",)
+
+
+def between() -> tuple[Any, Any]:
+    """Return when the record before an unexplained change was begun, and the one behind it ended."""
+    runs = [one.run for one in month().review.records]
+    return max(run.began for run in runs if run.began < MOMENT), min(run.ended for run in runs if run.began > MOMENT)
+
+
+@pytest.mark.parametrize(
+    ("side", "start", "end", "verdict"),
+    [
+        pytest.param(0, -HOUR, 0 * SECOND, FAIL, id="ended as it can have begun"),
+        pytest.param(0, -HOUR, SECOND, OPEN, id="ended after that"),
+        pytest.param(1, 0 * SECOND, HOUR, OPEN, id="begun as it can have ended"),
+        pytest.param(1, SECOND, HOUR, FAIL, id="begun after that"),
+    ],
+)
+def test_a_change_that_no_event_tells_of_may_be_of_any_control_of_its_time(
+    side: int, start: timedelta, end: timedelta, verdict: Verdict
+) -> None:
+    moment = between()[side]
+    found = judged(since(MOMENT, DISABLED), controlled(moment + start, moment + end))["PQ-04"]
+    assert roll_up(one.verdict for one in found) is verdict
+
+
+@pytest.mark.parametrize(
+    ("period", "asked", "verdict"),
+    [
+        pytest.param((0, 0), (0, 0), FAIL, id="within, and every event known"),
+        pytest.param((0, 0), (1, 0), FAIL, id="within, and the first events not known"),
+        pytest.param((1, 0), (0, 0), FAIL, id="begun before, and every event known"),
+        pytest.param((1, 0), (1, 0), OPEN, id="begun before, and the first events not known"),
+        pytest.param((0, -1), (1, 0), OPEN, id="ended behind, and the first events not known"),
+        pytest.param((0, -1), (0, 0), FAIL, id="ended behind, and every event known"),
+    ],
+)
+def test_a_change_that_no_event_tells_of_fails_where_it_was_surely_of_the_period(
+    period: tuple[int, int], asked: tuple[int, int], verdict: Verdict
+) -> None:
+    start, end = between()
+    made = since(MOMENT, DISABLED)
+    bounds = {
+        "period": (start + period[0] * SECOND, end + period[1] * SECOND),
+        "asked": (start + asked[0] * SECOND, END),
+    }
+    found = judged(replace(made, review=replace(made.review, **bounds)), parameters())["PQ-04"]
+    (told,) = [one for one in found if " to " in one.resource]
+    assert told.verdict is verdict
+
+
+@pytest.mark.parametrize(("known", "words"), [(True, "no event tells who"), (False, "events of that time are not")])
+def test_only_the_events_that_can_have_made_a_change_have_to_be_known(known: bool, words: str) -> None:
+    name = "StopLogging" if known else "DisableKey"
+    made = since(MOMENT, DISABLED)
+    told = {(REGION, name): Answer("cloudtrail:LookupEvents", ("E-e",), absence=DENIED)}
+    happened = replace(made, review=replace(made.review, events=dict(made.review.events) | told))
+    (found,) = [one for one in judged(happened, parameters())["PQ-04"] if " to " in one.resource]
+    assert words in found.message
+
+
+def test_a_change_up_to_now_is_known_by_the_events_up_to_now() -> None:
+    now = END - DAY
+    made = replace(records(lambda one: one if one.run.began < now else None, now=now), trails=as_now(DISABLED))
+    for asked, words in ((now, "no event tells who"), (now - DAY, "no event tells who")):
+        review = replace(made.review, asked=(START - 3 * DAY, asked))
+        (found,) = [
+            one for one in judged(replace(made, review=review), parameters())["PQ-04"] if " to " in one.resource
+        ]
+        assert words in found.message

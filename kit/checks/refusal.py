@@ -4,7 +4,7 @@ import re
 
 from kit.findings import Finding, Judgement
 from kit.parameters import RunParameters
-from kit.snapshot import Reason, Refusal, Snapshot
+from kit.snapshot import Answer, Reason, Refusal, Snapshot
 
 _DECRYPT = re.compile(r"not authorized to perform: kms:Decrypt\b")
 
@@ -44,16 +44,13 @@ def _judge(judgement: Judgement, refusal: Refusal) -> None:
         judgement.doubt("log listed", 1, "The role was shown no log of that name.", refusal.listed.value)
     else:
         judgement.expect("log listed", 1, refusal.listed.value)
-    _judge_read(judgement, refusal.log.encryption_key, refusal)
+    _judge_read(judgement, refusal.role, refusal.log.encryption_key, refusal.read)
 
 
-def _judge_read(judgement: Judgement, key: str, refusal: Refusal) -> None:
+def _judge_read(judgement: Judgement, role: str, key: str, read: Answer[int]) -> None:
     name, expected = "refused by KMS", f"AccessDenied for kms:Decrypt on {key}"
-    read = refusal.read
-    if read is None:
-        return
     if read.absence is None:
-        sentence = f"The role {refusal.role} was let in: it may read log files."
+        sentence = f"The role {role} was let in: it may read log files."
         judgement.expect(name, expected, "let in", met=False, otherwise=sentence)
         return
     actual = f"{read.absence.code}: {read.absence.message}"
