@@ -8,6 +8,7 @@ import copy
 import inspect
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -612,6 +613,40 @@ def test_a_trail_is_missing_only_where_it_was_looked_for(
     assert words in finding.message
 
 
+def test_another_trail_is_not_the_expected_one() -> None:
+    finding = judged("IQ-02", account() | {"trail": TRAIL + "-2"} | {"regions": {REGION: (TRAIL + "-2",)}})
+    assert finding.verdict is FAIL
+    assert finding.actual == {"the expected trail": [TRAIL + "-2"]}
+
+
+@pytest.mark.parametrize(
+    ("told", "verdict"), [({"trail_arn": None}, FAIL), ({}, FAIL)], ids=["any", "the expected one"]
+)
+def test_every_region_that_was_asked_is_told(told: dict[str, Any], verdict: Verdict) -> None:
+    raw = changed("regions", {ELSEWHERE: (), REGION: ()})
+    assert judged("IQ-02", raw, parameters(**told)).verdict is verdict
+    raw = changed("regions", {ELSEWHERE: (), "eu-west-1": ()})
+    assert f"(eu-west-1, {ELSEWHERE})" in judged("IQ-02", raw).message
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("description.LogFileValidationEnabled", ..., "whose manager is AWS, with or without log file validation"),
+        ("description.LogFileValidationEnabled", True, "whose manager is AWS, with log file validation"),
+    ],
+)
+def test_how_a_trail_delivers_is_told_as_far_as_it_is_known(path: str, value: Any, words: str) -> None:
+    assert words in judged("IQ-11", changed(path, value, changed("metadata.KeyManager", "AWS"))).message
+    raw = changed("description.LogFileValidationEnabled", False, changed("metadata", DENIED))
+    assert "whose manager is not known, without log file validation" in judged("IQ-11", raw).message
+
+
+def test_a_trail_that_may_deliver_is_judged() -> None:
+    finding = judged("IQ-11", changed("status", DENIED, changed("description.KmsKeyId", ...)))
+    assert open_(finding) == [TRAIL]
+
+
 def another(**description: Any) -> Trail:
     """Return a second trail of the account, of which only status and key are read."""
     raw = account()
@@ -782,6 +817,28 @@ READS, WRITES = field("readOnly", Equals=["true"]), field("readOnly", Equals=["f
         pytest.param([advanced(field("eventName", Equals=["A"])), advanced()], [], PASS, id="advanced-some-beside-all"),
         pytest.param([{"FieldSelectors": [READS]}], [], INCONCLUSIVE, id="advanced-without-category"),
         pytest.param([{"Name": "x"}], [], INCONCLUSIVE, id="advanced-without-fields"),
+        pytest.param(
+            [{"FieldSelectors": [field("eventCategory", Equals=["Management"])] * 2}],
+            [],
+            INCONCLUSIVE,
+            id="two-categories",
+        ),
+        pytest.param(
+            [{"FieldSelectors": [field("eventCategory", NotEquals=["Management"])]}],
+            [],
+            INCONCLUSIVE,
+            id="not-category",
+        ),
+        pytest.param(
+            [{"FieldSelectors": [field("eventCategory", Equals=["Management"], NotEquals=["Data"])]}],
+            [],
+            INCONCLUSIVE,
+            id="category-by-two-operators",
+        ),
+        pytest.param([advanced(category=1)], [], INCONCLUSIVE, id="category-no-text"),
+        pytest.param(
+            [advanced(field("eventName", Equals=["A"]), NO_KMS)], [KMS], INCONCLUSIVE, id="some-events-but-of-kms"
+        ),
     ],
 )
 def test_event_selectors(selectors: list[Any], accepted: list[str], expected: Verdict) -> None:
@@ -792,7 +849,21 @@ def test_event_selectors(selectors: list[Any], accepted: list[str], expected: Ve
     assert finding.verdict is expected, finding.message
 
 
+def test_selectors_that_were_not_asked_for_leave_open_what_the_trail_records() -> None:
+    snapshot = build(account())
+    trails = (replace(snapshot.trails[0], selectors=None),)
+    (finding,) = CASES["IQ-03"].judge(replace(snapshot, trails=trails), parameters())
+    assert open_(finding) == ["management events", "excluded event sources"]
+    assert f"The answer to cloudtrail:GetEventSelectors for {TRAIL} names no event selector" in finding.message
+
+
 # IQ-04, IQ-05, IQ-06: the key
+
+
+def test_a_key_that_was_not_asked_for_is_not_known() -> None:
+    snapshot = build(account())
+    (finding,) = CASES["IQ-04"].judge(replace(snapshot, trails=(replace(snapshot.trails[0], key=None),)), parameters())
+    assert open_(finding) == ["key ARN"]
 
 
 @pytest.mark.parametrize("named", [KEY, KEY_ID, ALIAS, f"arn:aws:kms:{REGION}:{ACCOUNT}:{ALIAS}"])
@@ -825,6 +896,13 @@ def test_a_key_that_could_not_be_resolved_was_not_asked_for_more(case: str) -> N
     assert finding.verdict is INCONCLUSIVE
     assert unmet(finding) == []
     assert "kms:DescribeKey" in finding.message
+
+
+def test_a_moment_and_a_number_are_observed_as_they_are_read() -> None:
+    raw = account()
+    raw["metadata"] |= {"CreationDate": datetime(2026, 1, 1, 12, tzinfo=UTC), "MultiRegion": None}
+    observations = judged("IQ-05", raw).observations
+    assert (observations["CreationDate"], observations["MultiRegion"]) == ("2026-01-01 12:00:00 UTC", "None")
 
 
 def test_what_a_key_is_is_told() -> None:

@@ -26,7 +26,8 @@ def status(**told: Any) -> Answer[Any]:
 
 def carried(step: str, absence: Absence | None = None, date: str = DATE) -> Carried:
     last: Answer[Any] = Answer(f"call of {step}", (f"E-{step}",), None if absence else {}, absence)
-    return Carried(step, (Answer("kms:CreateKey", ("E-first",), absence=Absence(Reason.THROTTLED, "x")), last), date)
+    first: Answer[Any] = Answer("kms:CreateKey", ("E-first",), absence=Absence(Reason.THROTTLED, "x"))
+    return Carried(step, (first, replace(first, evidence=("E-second",)), last), date)
 
 
 WENT_WELL = Remediation(
