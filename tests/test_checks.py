@@ -817,6 +817,8 @@ READS, WRITES = field("readOnly", Equals=["true"]), field("readOnly", Equals=["f
         pytest.param([advanced(field("eventName", Equals=["A"])), advanced()], [], PASS, id="advanced-some-beside-all"),
         pytest.param([{"FieldSelectors": [READS]}], [], INCONCLUSIVE, id="advanced-without-category"),
         pytest.param([{"Name": "x"}], [], INCONCLUSIVE, id="advanced-without-fields"),
+        pytest.param([classic()], [KMS], PASS, id="accepted-and-not-left-out"),
+        pytest.param([classic(ExcludeManagementEventSources=[RDS, KMS])], [], FAIL, id="two-sources-left-out"),
         pytest.param(
             [{"FieldSelectors": [field("eventCategory", Equals=["Management"])] * 2}],
             [],
@@ -858,6 +860,18 @@ def test_selectors_that_were_not_asked_for_leave_open_what_the_trail_records() -
 
 
 # IQ-04, IQ-05, IQ-06: the key
+
+
+def test_an_expected_key_that_could_not_be_resolved_is_not_known() -> None:
+    for expected in (DENIED, {"KeyId": KEY_ID}):
+        finding = judged("IQ-04", changed("expected_key", expected), parameters(kms_key_arn=ALIAS))
+        assert open_(finding) == ["key ARN"]
+        assert finding.expected["key ARN"] == ALIAS
+
+
+def test_without_an_expected_key_none_is_asked_for() -> None:
+    (finding,) = CASES["IQ-04"].judge(replace(build(account()), expected_key=None), parameters(kms_key_arn=None))
+    assert finding.evidence == ("E-trail", "E-metadata")
 
 
 def test_a_key_that_was_not_asked_for_is_not_known() -> None:
@@ -1731,6 +1745,26 @@ def test_grants(grant: dict[str, Any], told: dict[str, Any], expected: Verdict) 
     assert finding.met[GRANT] is {PASS: True, FAIL: False, INCONCLUSIVE: None}[expected]
 
 
+def test_every_holder_of_a_grant_is_told() -> None:
+    def holding(*holders: str) -> Finding:
+        grants = tuple({"GranteePrincipal": holder, "Operations": ["Decrypt"]} for holder in holders)
+        return judged("IQ-07", account() | {"grants": grants})
+
+    foreign = f"arn:aws:iam::{FOREIGN}:root"
+    assert f"opens decryption to {MEMBER}, {foreign};" in holding(READER, MEMBER, foreign).message
+    assert "can't be told of: AROAEXAMPLE, twelve-chars." in holding("twelve-chars", "AROAEXAMPLE", READER).message
+    assert holding("twelve-chars", MEMBER).verdict is FAIL
+
+
+def test_grants_that_were_not_asked_for_are_not_known() -> None:
+    snapshot = build(account())
+    (trail,) = snapshot.trails
+    trails = (replace(trail, key=replace(trail.key, grants=None)),)
+    (finding,) = CASES["IQ-07"].judge(replace(snapshot, trails=trails), parameters())
+    assert open_(finding) == ["decryption by grant"]
+    assert "does not say: who holds a grant on the key." in finding.message
+
+
 @pytest.mark.parametrize(
     ("reader", "simulated", "expected", "words"),
     [
@@ -1975,6 +2009,12 @@ def test_insecure_transport(more: list[Any], expected: Verdict) -> None:
     assert (finding.verdict, finding.observations["insecure transport denied"]) == (PASS, expected is PASS)
 
 
+def test_without_an_expected_log_bucket_any_will_do() -> None:
+    finding = judged("IQ-09", account(), parameters(log_bucket=None))
+    assert finding.verdict is PASS
+    assert "log bucket" not in finding.met
+
+
 def test_another_log_bucket_than_the_expected_one_fails() -> None:
     finding = judged("IQ-09", account(), parameters(log_bucket="other-logs"))
     assert unmet(finding) == ["log bucket"]
@@ -2003,30 +2043,44 @@ def test_what_is_written_belongs_to_the_buckets_owner(ownership: Any, bound: boo
     assert judged("IQ-09", raw).verdict is expected
 
 
-@pytest.mark.parametrize(
-    ("grantee", "told", "expected", "words"),
-    [
-        pytest.param(
-            {"URI": "http://acs.amazonaws.com/groups/global/AllUsers"}, {}, FAIL, "everyone (READ)", id="everyone"
-        ),
-        pytest.param(
-            {"URI": "http://acs.amazonaws.com/groups/global/AuthenticatedUsers"},
-            {},
-            FAIL,
-            "with an AWS account",
-            id="signed-in",
-        ),
-        pytest.param({"URI": "http://acs.amazonaws.com/groups/s3/LogDelivery"}, {}, PASS, "", id="access-logs"),
-        pytest.param({"URI": "http://acs.amazonaws.com/groups/s3/Other"}, {}, FAIL, "the group", id="other-group"),
-        pytest.param({"ID": OTHER_ID}, {}, FAIL, f"the canonical user {OTHER_ID} (READ)", id="other-account"),
-        pytest.param(
-            {"ID": OTHER_ID}, {"decrypt_accounts": [FOREIGN]}, INCONCLUSIVE, "can't be told", id="perhaps-named"
-        ),
-        pytest.param({"EmailAddress": "a@example.org"}, {}, FAIL, "the account of a@example.org", id="e-mail"),
-        pytest.param({"Type": "CanonicalUser"}, {}, INCONCLUSIVE, "does not say", id="nobody"),
-        pytest.param("AllUsers", {}, INCONCLUSIVE, "does not say", id="no-object"),
-    ],
-)
+GRANTEES = [
+    pytest.param(
+        {"URI": "http://acs.amazonaws.com/groups/global/AllUsers"}, {}, FAIL, "everyone (READ)", id="everyone"
+    ),
+    pytest.param(
+        {"URI": "http://acs.amazonaws.com/groups/global/AuthenticatedUsers"},
+        {},
+        FAIL,
+        "with an AWS account",
+        id="signed-in",
+    ),
+    pytest.param({"URI": "http://acs.amazonaws.com/groups/s3/LogDelivery"}, {}, PASS, "", id="access-logs"),
+    pytest.param({"URI": "http://acs.amazonaws.com/groups/s3/Other"}, {}, FAIL, "the group", id="other-group"),
+    pytest.param({"ID": OTHER_ID}, {}, FAIL, f"the canonical user {OTHER_ID} (READ)", id="other-account"),
+    pytest.param({"ID": OTHER_ID}, {"decrypt_accounts": [FOREIGN]}, INCONCLUSIVE, "can't be told", id="perhaps-named"),
+    pytest.param({"EmailAddress": "a@example.org"}, {}, FAIL, "the account of a@example.org", id="e-mail"),
+    pytest.param({"Type": "CanonicalUser"}, {}, INCONCLUSIVE, "does not say", id="nobody"),
+    pytest.param("AllUsers", {}, INCONCLUSIVE, "does not say", id="no-object"),
+]
+
+
+@pytest.mark.parametrize(("grantee", "told", "expected", "words"), GRANTEES)
+def test_an_acl_is_told_whole(grantee: Any, told: dict[str, Any], expected: Verdict, words: str) -> None:
+    raw = account()
+    raw["acl"]["Grants"] += [{"Grantee": grantee, "Permission": permission} for permission in ("WRITE", "READ")]
+    finding = judged("IQ-09", raw, parameters(**told))
+    assert finding.verdict is expected
+    assert words.replace(" (READ)", " (READ), ") in finding.message
+
+
+def test_an_acl_that_lets_in_more_than_a_named_account_fails() -> None:
+    raw = account()
+    everyone = {"URI": "http://acs.amazonaws.com/groups/global/AllUsers"}
+    raw["acl"]["Grants"] += [{"Grantee": one, "Permission": "READ"} for one in ({"ID": OTHER_ID}, everyone)]
+    assert judged("IQ-09", raw, parameters(decrypt_accounts=[FOREIGN])).verdict is FAIL
+
+
+@pytest.mark.parametrize(("grantee", "told", "expected", "words"), GRANTEES)
 def test_the_acl_lets_in_nobody_else(grantee: Any, told: dict[str, Any], expected: Verdict, words: str) -> None:
     raw = account()
     raw["acl"]["Grants"].append({"Grantee": grantee, "Permission": "READ"})
@@ -2115,6 +2169,21 @@ def test_public_access_is_blocked_by_bucket_or_account(bucket: Any, whole: Any, 
             [{"Status": "Enabled", "Prefix": "", "Expiration": {"Days": 1}}], FAIL, "rule 1: objects", id="old-form"
         ),
         pytest.param([{"Status": "Enabled", "Expiration": {"Days": 1}}], FAIL, "rule 1", id="no-filter"),
+        pytest.param(
+            [{"Status": "Enabled", "Prefix": "tmp/", "Expiration": {"Days": 1}}], PASS, "", id="old-form-elsewhere"
+        ),
+        pytest.param(
+            [rule(Expiration={"Days": 1}), {"Status": "Enabled", "Expiration": {"Days": 2}}],
+            FAIL,
+            'before 3,650 days: rule "tidy": objects after 1 day, rule 2: objects after 2 days.',
+            id="two-rules",
+        ),
+        pytest.param(
+            [rule(Expiration={"Days": days}, Filter={"Tag": {"Key": "k", "Value": "v"}}) for days in (1, 2)],
+            INCONCLUSIVE,
+            'of the log: rule "tidy": objects after 1 day, rule "tidy": objects after 2 days.',
+            id="two-rules-by-tag",
+        ),
         pytest.param([rule(Expiration={"Days": 1}, Filter={"ObjectSizeGreaterThan": 500})], FAIL, "tidy", id="by-size"),
         pytest.param(
             [rule(Expiration={"Days": 1}, Filter={"Tag": {"Key": "k", "Value": "v"}})],
