@@ -146,13 +146,13 @@ class Judgement:
         expected: Json,
         actual: Json,
         *,
-        otherwise: str,
+        otherwise: str = "",
         met: bool | None = None,
     ) -> None:
         """Judge a condition on a value that was read: met when `actual` equals `expected`, unless `met` says so.
 
-        `otherwise` is the full sentence that tells what is wrong when it is not met. What was not read is a `doubt`,
-        so nothing that equals nothing is not met.
+        `otherwise` is the full sentence that tells what is wrong when it is not met, left out where it is known to be
+        met. What was not read is a `doubt`, so nothing that equals nothing is not met.
         """
         same = actual is not None and actual == expected and isinstance(actual, bool) == isinstance(expected, bool)
         holds = same if met is None else met
@@ -174,8 +174,10 @@ class Judgement:
         """Name recorded responses that the finding rests on."""
         self._evidence.update(dict.fromkeys(evidence))
 
-    def finding(self, passed: str) -> Finding:
-        """Close the judgement; `passed` is the full sentence for the case that every condition is met."""
+    def finding(self, passed: str = "") -> Finding:
+        """Close the judgement; `passed` is the full sentence for the case that every condition is met, left out where
+        one is known not to be.
+        """
         if self._failures:
             return self._close(Verdict.FAIL, " ".join(self._failures + self._doubts))
         if self._doubts or None in self._met.values():

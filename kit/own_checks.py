@@ -117,7 +117,7 @@ def judge_own(check: Check, case_id: str, snapshot: Snapshot, parameters: RunPar
 def _broken(case_id: str, why: str) -> Finding:
     judgement = Judgement(case_id, "the check itself")
     judgement.doubt("check", "judges what was collected, and names its evidence", why)
-    return judgement.finding("")
+    return judgement.finding()
 
 
 def installed() -> tuple[OwnChecks, ...]:

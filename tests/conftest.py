@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures import pinned
 from hypothesis import settings
 
 settings.register_profile("kit", deadline=None, derandomize=True)
@@ -25,6 +26,22 @@ os.environ.update(
     AWS_SHARED_CREDENTIALS_FILE=os.devnull,
     MPLBACKEND="agg",
 )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Any:
+    """Hold a test marked `pinned` to all that it found before."""
+    if not pinned.is_pinned(pyfuncitem):
+        return (yield)
+    with pinned.making() as made:
+        done = yield
+    pinned.hold(pyfuncitem, made)
+    return done
+
+
+def pytest_sessionfinish() -> None:
+    """Write what was to be pinned anew."""
+    pinned.draw()
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,7 @@ from kit.digests.reconcile import LogBook, Naming
 from kit.digests.sample import Sample, choose_sample
 from kit.findings import Verdict
 
+pytestmark = pytest.mark.pinned
 SHAPE = Shape(hours=7)
 WINDOW = (BASE + HOUR, BASE + 5 * HOUR)
 WORLD = delivered(SHAPE)
@@ -50,16 +51,12 @@ def sample_of(world: World = WORLD, shape: Shape = SHAPE) -> Sample:
 
 
 def test_every_challenge_is_met() -> None:
+    challenge._key.cache_clear()
     done = challenge.challenge(sample_of())
     assert [one.name for one in done if not one.caught] == []
     assert len(done) == len({one.name for one in done}) == 21
     assert done[0].found == ()
-
-
-@pytest.mark.parametrize("number", range(1, 21))
-def test_each_tamper_is_told_by_what_was_done(number: int) -> None:
-    one = challenge.challenge(sample_of())[number]
-    assert one.expected in one.found
+    assert [one.name for one in done[1:] if one.expected not in one.found] == []
 
 
 def test_sample_is_left_as_it_was() -> None:

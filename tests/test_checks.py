@@ -7,6 +7,8 @@ of them, takes one away, or takes a member out of it.
 import copy
 import inspect
 import json
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from kit.findings import Finding, Verdict, roll_up
 from kit.parameters import RunParameters
 from kit.snapshot import Absence, Answer, Bucket, Caller, Key, Reason, Snapshot, Trail
 
+pytestmark = pytest.mark.pinned
 PASS, FAIL, INCONCLUSIVE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
 CASES = protocol("IQ").test_cases
 
@@ -523,6 +526,34 @@ def test_without_a_key_there_is_nothing_to_judge_of_it(case: str) -> None:
     assert "has no KMS key to judge; see IQ-04." in finding.message
 
 
+@pytest.mark.parametrize(
+    ("case", "name", "condition"),
+    [("IQ-05", "aliases", "alias"), ("IQ-06", "rotation", "automatic rotation")],
+)
+def test_what_was_not_asked_of_a_key_is_open(case: str, name: str, condition: str) -> None:
+    snapshot = build(account())
+    (trail,) = snapshot.trails
+    (finding,) = CASES[case].judge(
+        replace(snapshot, trails=(replace(trail, key=replace(trail.key, **{name: None})),)), parameters()
+    )
+    assert finding.verdict is INCONCLUSIVE
+    assert open_(finding) == [condition]
+    assert "The answer to kms:DescribeKey in eu-central-1 does not say:" in finding.message
+
+
+def test_a_key_without_an_arn_is_in_no_region_that_is_known() -> None:
+    finding = judged("IQ-05", changed("metadata.Arn", ..., changed("description.KmsKeyId", ALIAS)))
+    assert open_(finding) == ["key Region"]
+
+
+def test_every_alias_of_the_key_is_told() -> None:
+    assert "which has alias/a, alias/b." in judged("IQ-05", changed("aliases", ("alias/a", "alias/b"))).message
+
+
+def test_the_region_of_a_bucket_that_is_not_named_is_not_known() -> None:
+    assert open_(judged("IQ-05", changed("description.S3BucketName", ...))) == ["key Region"]
+
+
 @pytest.mark.parametrize("case", ["IQ-09", "IQ-10"])
 def test_without_a_bucket_there_is_nothing_to_judge_of_it(case: str) -> None:
     finding = judged(case, changed("description.S3BucketName", ...))
@@ -580,6 +611,40 @@ def test_a_trail_is_missing_only_where_it_was_looked_for(
     finding = judged("IQ-02", changed("regions", regions), parameters(**told))
     assert finding.verdict is expected
     assert words in finding.message
+
+
+def test_another_trail_is_not_the_expected_one() -> None:
+    finding = judged("IQ-02", account() | {"trail": TRAIL + "-2"} | {"regions": {REGION: (TRAIL + "-2",)}})
+    assert finding.verdict is FAIL
+    assert finding.actual == {"the expected trail": [TRAIL + "-2"]}
+
+
+@pytest.mark.parametrize(
+    ("told", "verdict"), [({"trail_arn": None}, FAIL), ({}, FAIL)], ids=["any", "the expected one"]
+)
+def test_every_region_that_was_asked_is_told(told: dict[str, Any], verdict: Verdict) -> None:
+    raw = changed("regions", {ELSEWHERE: (), REGION: ()})
+    assert judged("IQ-02", raw, parameters(**told)).verdict is verdict
+    raw = changed("regions", {ELSEWHERE: (), "eu-west-1": ()})
+    assert f"(eu-west-1, {ELSEWHERE})" in judged("IQ-02", raw).message
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("description.LogFileValidationEnabled", ..., "whose manager is AWS, with or without log file validation"),
+        ("description.LogFileValidationEnabled", True, "whose manager is AWS, with log file validation"),
+    ],
+)
+def test_how_a_trail_delivers_is_told_as_far_as_it_is_known(path: str, value: Any, words: str) -> None:
+    assert words in judged("IQ-11", changed(path, value, changed("metadata.KeyManager", "AWS"))).message
+    raw = changed("description.LogFileValidationEnabled", False, changed("metadata", DENIED))
+    assert "whose manager is not known, without log file validation" in judged("IQ-11", raw).message
+
+
+def test_a_trail_that_may_deliver_is_judged() -> None:
+    finding = judged("IQ-11", changed("status", DENIED, changed("description.KmsKeyId", ...)))
+    assert open_(finding) == [TRAIL]
 
 
 def another(**description: Any) -> Trail:
@@ -752,6 +817,30 @@ READS, WRITES = field("readOnly", Equals=["true"]), field("readOnly", Equals=["f
         pytest.param([advanced(field("eventName", Equals=["A"])), advanced()], [], PASS, id="advanced-some-beside-all"),
         pytest.param([{"FieldSelectors": [READS]}], [], INCONCLUSIVE, id="advanced-without-category"),
         pytest.param([{"Name": "x"}], [], INCONCLUSIVE, id="advanced-without-fields"),
+        pytest.param([classic()], [KMS], PASS, id="accepted-and-not-left-out"),
+        pytest.param([classic(ExcludeManagementEventSources=[RDS, KMS])], [], FAIL, id="two-sources-left-out"),
+        pytest.param(
+            [{"FieldSelectors": [field("eventCategory", Equals=["Management"])] * 2}],
+            [],
+            INCONCLUSIVE,
+            id="two-categories",
+        ),
+        pytest.param(
+            [{"FieldSelectors": [field("eventCategory", NotEquals=["Management"])]}],
+            [],
+            INCONCLUSIVE,
+            id="not-category",
+        ),
+        pytest.param(
+            [{"FieldSelectors": [field("eventCategory", Equals=["Management"], NotEquals=["Data"])]}],
+            [],
+            INCONCLUSIVE,
+            id="category-by-two-operators",
+        ),
+        pytest.param([advanced(category=1)], [], INCONCLUSIVE, id="category-no-text"),
+        pytest.param(
+            [advanced(field("eventName", Equals=["A"]), NO_KMS)], [KMS], INCONCLUSIVE, id="some-events-but-of-kms"
+        ),
     ],
 )
 def test_event_selectors(selectors: list[Any], accepted: list[str], expected: Verdict) -> None:
@@ -762,7 +851,33 @@ def test_event_selectors(selectors: list[Any], accepted: list[str], expected: Ve
     assert finding.verdict is expected, finding.message
 
 
+def test_selectors_that_were_not_asked_for_leave_open_what_the_trail_records() -> None:
+    snapshot = build(account())
+    trails = (replace(snapshot.trails[0], selectors=None),)
+    (finding,) = CASES["IQ-03"].judge(replace(snapshot, trails=trails), parameters())
+    assert open_(finding) == ["management events", "excluded event sources"]
+    assert f"The answer to cloudtrail:GetEventSelectors for {TRAIL} names no event selector" in finding.message
+
+
 # IQ-04, IQ-05, IQ-06: the key
+
+
+def test_an_expected_key_that_could_not_be_resolved_is_not_known() -> None:
+    for expected in (DENIED, {"KeyId": KEY_ID}):
+        finding = judged("IQ-04", changed("expected_key", expected), parameters(kms_key_arn=ALIAS))
+        assert open_(finding) == ["key ARN"]
+        assert finding.expected["key ARN"] == ALIAS
+
+
+def test_without_an_expected_key_none_is_asked_for() -> None:
+    (finding,) = CASES["IQ-04"].judge(replace(build(account()), expected_key=None), parameters(kms_key_arn=None))
+    assert finding.evidence == ("E-trail", "E-metadata")
+
+
+def test_a_key_that_was_not_asked_for_is_not_known() -> None:
+    snapshot = build(account())
+    (finding,) = CASES["IQ-04"].judge(replace(snapshot, trails=(replace(snapshot.trails[0], key=None),)), parameters())
+    assert open_(finding) == ["key ARN"]
 
 
 @pytest.mark.parametrize("named", [KEY, KEY_ID, ALIAS, f"arn:aws:kms:{REGION}:{ACCOUNT}:{ALIAS}"])
@@ -795,6 +910,13 @@ def test_a_key_that_could_not_be_resolved_was_not_asked_for_more(case: str) -> N
     assert finding.verdict is INCONCLUSIVE
     assert unmet(finding) == []
     assert "kms:DescribeKey" in finding.message
+
+
+def test_a_moment_and_a_number_are_observed_as_they_are_read() -> None:
+    raw = account()
+    raw["metadata"] |= {"CreationDate": datetime(2026, 1, 1, 12, tzinfo=UTC), "MultiRegion": None}
+    observations = judged("IQ-05", raw).observations
+    assert (observations["CreationDate"], observations["MultiRegion"]) == ("2026-01-01 12:00:00 UTC", "None")
 
 
 def test_what_a_key_is_is_told() -> None:
@@ -1623,6 +1745,26 @@ def test_grants(grant: dict[str, Any], told: dict[str, Any], expected: Verdict) 
     assert finding.met[GRANT] is {PASS: True, FAIL: False, INCONCLUSIVE: None}[expected]
 
 
+def test_every_holder_of_a_grant_is_told() -> None:
+    def holding(*holders: str) -> Finding:
+        grants = tuple({"GranteePrincipal": holder, "Operations": ["Decrypt"]} for holder in holders)
+        return judged("IQ-07", account() | {"grants": grants})
+
+    foreign = f"arn:aws:iam::{FOREIGN}:root"
+    assert f"opens decryption to {MEMBER}, {foreign};" in holding(READER, MEMBER, foreign).message
+    assert "can't be told of: AROAEXAMPLE, twelve-chars." in holding("twelve-chars", "AROAEXAMPLE", READER).message
+    assert holding("twelve-chars", MEMBER).verdict is FAIL
+
+
+def test_grants_that_were_not_asked_for_are_not_known() -> None:
+    snapshot = build(account())
+    (trail,) = snapshot.trails
+    trails = (replace(trail, key=replace(trail.key, grants=None)),)
+    (finding,) = CASES["IQ-07"].judge(replace(snapshot, trails=trails), parameters())
+    assert open_(finding) == ["decryption by grant"]
+    assert "does not say: who holds a grant on the key." in finding.message
+
+
 @pytest.mark.parametrize(
     ("reader", "simulated", "expected", "words"),
     [
@@ -1649,7 +1791,11 @@ def test_readers(reader: str, simulated: Any, expected: Verdict, words: str) -> 
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{}", "[]", '{"Version": "2012-10-17", "Statement": []}', '{"Statement": [{"Effect": 1}]}', "\ud800"]
+    "text",
+    [
+        *("", "{}", "[]", '{"Version": "2012-10-17", "Statement": []}', '{"Statement": [{"Effect": 1}]}'),
+        pytest.param("\ud800", id="half a character"),
+    ],
 )
 @pytest.mark.parametrize(("case", "name"), [("IQ-07", "key_policy"), ("IQ-09", "bucket_policy")])
 def test_a_policy_that_is_none_is_inconclusive(case: str, name: str, text: str) -> None:
@@ -1863,6 +2009,12 @@ def test_insecure_transport(more: list[Any], expected: Verdict) -> None:
     assert (finding.verdict, finding.observations["insecure transport denied"]) == (PASS, expected is PASS)
 
 
+def test_without_an_expected_log_bucket_any_will_do() -> None:
+    finding = judged("IQ-09", account(), parameters(log_bucket=None))
+    assert finding.verdict is PASS
+    assert "log bucket" not in finding.met
+
+
 def test_another_log_bucket_than_the_expected_one_fails() -> None:
     finding = judged("IQ-09", account(), parameters(log_bucket="other-logs"))
     assert unmet(finding) == ["log bucket"]
@@ -1891,30 +2043,44 @@ def test_what_is_written_belongs_to_the_buckets_owner(ownership: Any, bound: boo
     assert judged("IQ-09", raw).verdict is expected
 
 
-@pytest.mark.parametrize(
-    ("grantee", "told", "expected", "words"),
-    [
-        pytest.param(
-            {"URI": "http://acs.amazonaws.com/groups/global/AllUsers"}, {}, FAIL, "everyone (READ)", id="everyone"
-        ),
-        pytest.param(
-            {"URI": "http://acs.amazonaws.com/groups/global/AuthenticatedUsers"},
-            {},
-            FAIL,
-            "with an AWS account",
-            id="signed-in",
-        ),
-        pytest.param({"URI": "http://acs.amazonaws.com/groups/s3/LogDelivery"}, {}, PASS, "", id="access-logs"),
-        pytest.param({"URI": "http://acs.amazonaws.com/groups/s3/Other"}, {}, FAIL, "the group", id="other-group"),
-        pytest.param({"ID": OTHER_ID}, {}, FAIL, f"the canonical user {OTHER_ID} (READ)", id="other-account"),
-        pytest.param(
-            {"ID": OTHER_ID}, {"decrypt_accounts": [FOREIGN]}, INCONCLUSIVE, "can't be told", id="perhaps-named"
-        ),
-        pytest.param({"EmailAddress": "a@example.org"}, {}, FAIL, "the account of a@example.org", id="e-mail"),
-        pytest.param({"Type": "CanonicalUser"}, {}, INCONCLUSIVE, "does not say", id="nobody"),
-        pytest.param("AllUsers", {}, INCONCLUSIVE, "does not say", id="no-object"),
-    ],
-)
+GRANTEES = [
+    pytest.param(
+        {"URI": "http://acs.amazonaws.com/groups/global/AllUsers"}, {}, FAIL, "everyone (READ)", id="everyone"
+    ),
+    pytest.param(
+        {"URI": "http://acs.amazonaws.com/groups/global/AuthenticatedUsers"},
+        {},
+        FAIL,
+        "with an AWS account",
+        id="signed-in",
+    ),
+    pytest.param({"URI": "http://acs.amazonaws.com/groups/s3/LogDelivery"}, {}, PASS, "", id="access-logs"),
+    pytest.param({"URI": "http://acs.amazonaws.com/groups/s3/Other"}, {}, FAIL, "the group", id="other-group"),
+    pytest.param({"ID": OTHER_ID}, {}, FAIL, f"the canonical user {OTHER_ID} (READ)", id="other-account"),
+    pytest.param({"ID": OTHER_ID}, {"decrypt_accounts": [FOREIGN]}, INCONCLUSIVE, "can't be told", id="perhaps-named"),
+    pytest.param({"EmailAddress": "a@example.org"}, {}, FAIL, "the account of a@example.org", id="e-mail"),
+    pytest.param({"Type": "CanonicalUser"}, {}, INCONCLUSIVE, "does not say", id="nobody"),
+    pytest.param("AllUsers", {}, INCONCLUSIVE, "does not say", id="no-object"),
+]
+
+
+@pytest.mark.parametrize(("grantee", "told", "expected", "words"), GRANTEES)
+def test_an_acl_is_told_whole(grantee: Any, told: dict[str, Any], expected: Verdict, words: str) -> None:
+    raw = account()
+    raw["acl"]["Grants"] += [{"Grantee": grantee, "Permission": permission} for permission in ("WRITE", "READ")]
+    finding = judged("IQ-09", raw, parameters(**told))
+    assert finding.verdict is expected
+    assert words.replace(" (READ)", " (READ), ") in finding.message
+
+
+def test_an_acl_that_lets_in_more_than_a_named_account_fails() -> None:
+    raw = account()
+    everyone = {"URI": "http://acs.amazonaws.com/groups/global/AllUsers"}
+    raw["acl"]["Grants"] += [{"Grantee": one, "Permission": "READ"} for one in ({"ID": OTHER_ID}, everyone)]
+    assert judged("IQ-09", raw, parameters(decrypt_accounts=[FOREIGN])).verdict is FAIL
+
+
+@pytest.mark.parametrize(("grantee", "told", "expected", "words"), GRANTEES)
 def test_the_acl_lets_in_nobody_else(grantee: Any, told: dict[str, Any], expected: Verdict, words: str) -> None:
     raw = account()
     raw["acl"]["Grants"].append({"Grantee": grantee, "Permission": "READ"})
@@ -2003,6 +2169,21 @@ def test_public_access_is_blocked_by_bucket_or_account(bucket: Any, whole: Any, 
             [{"Status": "Enabled", "Prefix": "", "Expiration": {"Days": 1}}], FAIL, "rule 1: objects", id="old-form"
         ),
         pytest.param([{"Status": "Enabled", "Expiration": {"Days": 1}}], FAIL, "rule 1", id="no-filter"),
+        pytest.param(
+            [{"Status": "Enabled", "Prefix": "tmp/", "Expiration": {"Days": 1}}], PASS, "", id="old-form-elsewhere"
+        ),
+        pytest.param(
+            [rule(Expiration={"Days": 1}), {"Status": "Enabled", "Expiration": {"Days": 2}}],
+            FAIL,
+            'before 3,650 days: rule "tidy": objects after 1 day, rule 2: objects after 2 days.',
+            id="two-rules",
+        ),
+        pytest.param(
+            [rule(Expiration={"Days": days}, Filter={"Tag": {"Key": "k", "Value": "v"}}) for days in (1, 2)],
+            INCONCLUSIVE,
+            'of the log: rule "tidy": objects after 1 day, rule "tidy": objects after 2 days.',
+            id="two-rules-by-tag",
+        ),
         pytest.param([rule(Expiration={"Days": 1}, Filter={"ObjectSizeGreaterThan": 500})], FAIL, "tidy", id="by-size"),
         pytest.param(
             [rule(Expiration={"Days": 1}, Filter={"Tag": {"Key": "k", "Value": "v"}})],

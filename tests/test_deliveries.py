@@ -47,6 +47,7 @@ from hypothesis import strategies as st
 from kit.collect import deliveries
 from kit.findings import Verdict
 
+pytestmark = pytest.mark.pinned
 PASS, FAIL, INCONCLUSIVE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
 
 Place = tuple[str, str]

@@ -40,6 +40,8 @@ from kit.digests.digest import SIGNED_WITHIN, PublicKey, RawDigest, Verified, ve
 from kit.digests.names import ChainName, DigestName, LogName, Place, digest_name, log_name, place_of_digest
 from kit.digests.problems import MOST, OPEN, Kind, Problem, Problems
 
+pytestmark = pytest.mark.pinned
+
 # content
 
 
@@ -111,6 +113,27 @@ def test_size_at_the_edge_of_a_block(size: int) -> None:
     found = inflate(gzip.compress(b"a" * size, mtime=0), 4 << 20)
     assert (found.problem, found.size) == ("", size)
     assert found.sha256 == hashlib.sha256(b"a" * size).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("members", "problem"), [(1001, ""), (1002, "has more gzip members than CloudTrail ever writes")]
+)
+def test_members_without_end_are_refused(members: int, problem: str) -> None:
+    found = inflate(gzip.compress(b"a", mtime=0) * members, 1 << 20)
+    assert (found.problem, found.size) == (problem, 1001)
+
+
+@pytest.mark.parametrize("keep", [2, 3])
+def test_text_is_kept_up_to_its_bound(keep: int) -> None:
+    inflater = Inflater(keep=keep)
+    inflater.feed(gzip.compress(b"abc", mtime=0))
+    assert inflater.close().text == (b"abc" if keep == 3 else None)
+
+
+@pytest.mark.parametrize(("limit", "problem"), [(3, ""), (2, "expands beyond every size that CloudTrail delivers")])
+def test_text_beyond_its_limit_is_refused(limit: int, problem: str) -> None:
+    found = inflate(gzip.compress(b"abc", mtime=0), limit)
+    assert (found.problem, found.text) == (problem, None if problem else b"abc")
 
 
 def test_bomb_is_refused_before_it_expands() -> None:
@@ -324,7 +347,7 @@ def test_log_that_is_none(log: Any) -> None:
     "time",
     ["", "2026-01-05", "2026-01-05T21:00:00", "2026-01-05T21:00:00+00:00", "2026-13-05T21:00:00Z",
      "0000-01-05T21:00:00Z", "2026-01-05T21:00:00Z\n", "٢026-01-05T21:00:00Z", "2026-01-05T24:00:00Z"],
-    ids=repr,
+    ids=["nothing", "a day", "no zone", "another zone", "month 13", "year 0", "a line feed", "other digits", "hour 24"],
 )  # fmt: skip
 def test_no_time(name: str, time: str) -> None:
     assert kinds(verify_digest(written({**SECOND.told, name: time}), KEYS)) == {Kind.CONTENT}
@@ -581,6 +604,47 @@ def test_unread_digest_is_undecided() -> None:
     assert [one.kind for one in chain.breaks] == ["open"]
 
 
+def test_digest_behind_an_unread_one_is_linked_to_its_name() -> None:
+    for bucket, links in ((BUCKET, 0), ("another", 1)):
+        builder = ChainBuilder(NAME)
+        builder.add(verify_digest(raw_of(FIRST), KEYS))
+        builder.unread(raw_of(SECOND).name, bucket, SECOND.key, "could not be read: 403 AccessDenied")
+        builder.add(verify_digest(raw_of(THIRD_DIGEST), KEYS))
+        assert builder.close(None).problems.count(Kind.LINK) == links
+
+
+@pytest.mark.parametrize(
+    ("periods", "held", "gaps"),
+    [
+        pytest.param([], [], [(1, 9)], id="nothing"),
+        pytest.param([(3, 3), (5, 4)], [], [(1, 9)], id="no time"),
+        pytest.param([(1, 9)], [(1, 9)], [], id="just"),
+        pytest.param([(0, 10)], [(0, 10)], [], id="more"),
+        pytest.param([(0, 1), (9, 10)], [(0, 1), (9, 10)], [(1, 9)], id="beside"),
+        pytest.param([(2, 3), (5, 6)], [(2, 3), (5, 6)], [(1, 2), (3, 5), (6, 9)], id="apart"),
+        pytest.param([(5, 6), (2, 3)], [(2, 3), (5, 6)], [(1, 2), (3, 5), (6, 9)], id="in any order"),
+        pytest.param([(2, 4), (4, 6)], [(2, 6)], [(1, 2), (6, 9)], id="one after another"),
+        pytest.param([(4, 6), (2, 4)], [(2, 6)], [(1, 2), (6, 9)], id="one before another"),
+        pytest.param([(2, 5), (4, 6)], [(2, 6)], [(1, 2), (6, 9)], id="across"),
+        pytest.param([(2, 8), (4, 6)], [(2, 8)], [(1, 2), (8, 9)], id="within"),
+        pytest.param([(4, 6), (2, 8)], [(2, 8)], [(1, 2), (8, 9)], id="around"),
+        pytest.param([(2, 3), (4, 5), (6, 7), (3, 6)], [(2, 7)], [(1, 2), (7, 9)], id="between"),
+        pytest.param([(2, 3), (2, 4)], [(2, 4)], [(1, 2), (4, 9)], id="from the same start"),
+        pytest.param([(0, 2), (8, 10)], [(0, 2), (8, 10)], [(2, 8)], id="over both ends"),
+    ],
+)
+def test_periods_are_merged(
+    periods: list[tuple[int, int]], held: list[tuple[int, int]], gaps: list[tuple[int, int]]
+) -> None:
+    def hours(pairs: list[tuple[int, int]]) -> list[tuple[datetime, datetime]]:
+        return [(BASE + start * HOUR, BASE + end * HOUR) for start, end in pairs]
+
+    coverage = Coverage(hours(periods))
+    assert list(coverage) == hours(held)
+    assert coverage.gaps(*hours([(1, 9)])[0]) == hours(gaps)
+    assert coverage.covers(*hours([(1, 9)])[0]) is not bool(gaps)
+
+
 RESTARTED = replace(LONG, restarts=((3, 1),))
 AT = BASE + 3 * HOUR
 
@@ -685,7 +749,11 @@ def test_data_keys(records: list[Any], found: dict[str, int]) -> None:
     assert data_keys(json.dumps({"Records": records, "x": "GenerateDataKey aws:cloudtrail:arn"}).encode()) == found
 
 
-@pytest.mark.parametrize("text", [b"", b"[]", b"null", b"{", b"[" * 100_000, b'{"Records": 1}', b"\xff"], ids=repr)
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"[]", b"null", b"{", b"[" * 100_000, b'{"Records": 1}', b"\xff"],
+    ids=["nothing", "a list", "null", "cut", "deep", "no records", "no text"],
+)
 def test_data_keys_of_no_log(text: bytes) -> None:
     assert data_keys(text + b" GenerateDataKey aws:cloudtrail:arn") == {}
     assert data_keys(text) == {}

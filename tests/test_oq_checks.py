@@ -36,6 +36,7 @@ from kit.digests.reconcile import Tally
 from kit.findings import Finding, Verdict
 from kit.snapshot import Absence, Answer, Delivery, Key, Reason, Refusal, Snapshot, Trail
 
+pytestmark = pytest.mark.pinned
 PASS, FAIL, INCONCLUSIVE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
 SHAPE = Shape(hours=7)
 WINDOW = (BASE + HOUR, BASE + 5 * HOUR)
@@ -182,6 +183,18 @@ def test_status_that_is_not_known(absence: Absence) -> None:
     finding = found("OQ-01", snapshot_of(trail, CLEAN, NOW))
     assert finding.verdict is INCONCLUSIVE
     assert "cloudtrail:GetTrailStatus in here gave no value" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(-60, "0 minutes ago"), (59, "0 minutes ago"), (119, "1 minutes ago"), (90 * 60 + 1, "90 minutes ago")],
+)
+def test_age_is_told_in_whole_minutes(seconds: int, told: str) -> None:
+    status = HEALTHY | {"LatestDeliveryTime": NOW - timedelta(seconds=seconds)}
+    trail = replace(TRAIL, status=Answer("cloudtrail:GetTrailStatus in here", ("E-status",), status))
+    finding = found("OQ-01", snapshot_of(trail, CLEAN, NOW), max_log_age_minutes=90)
+    assert finding.actual["latest log"].endswith(f", {told}")
+    assert finding.met["latest log"] is (seconds <= 90 * 60)
 
 
 def test_time_of_the_run_that_is_not_known() -> None:
@@ -334,6 +347,12 @@ def test_data_keys_are_reported_of_this_trail_alone() -> None:
     }  # fmt: skip
 
 
+def test_logs_that_were_too_long_to_be_searched_are_told() -> None:
+    tally = tallied(TRAILS)
+    tally.unsearched = 2
+    assert encrypted("OQ-02", tally).observations["log files too long to be searched for that"] == 2
+
+
 # OQ-04, OQ-05, OQ-07: what a problem of each kind means
 
 
@@ -478,6 +497,20 @@ def test_gap_where_a_digest_could_not_be_judged_is_not_known() -> None:
     assert "1 digest that could not be judged" in finding.message
 
 
+def test_gap_of_a_region_that_is_not_enabled_any_more_is_not_known() -> None:
+    delivery = replace(covering((0, 2), (3, 7)), required=tuple(a for a in CLEAN.required if a != (ACCOUNT, HOME)))
+    finding = judged("OQ-06", delivery)
+    assert finding.verdict is INCONCLUSIVE
+    assert f"{ACCOUNT} {HOME}, which is not enabled now: a digest is missing" in finding.message
+
+
+def test_several_gaps_that_are_not_known_are_counted() -> None:
+    delivery = replace(covering((0, 2), (3, 4)), required=tuple(a for a in CLEAN.required if a != (ACCOUNT, HOME)))
+    finding = judged("OQ-06", delivery)
+    assert finding.verdict is INCONCLUSIVE
+    assert finding.message.count(f"{ACCOUNT} {HOME}, which is not enabled now: ") == 2
+
+
 def test_gap_elsewhere_outweighs_what_is_not_known() -> None:
     delivery = replace(covering((0, 2), (3, 7)), unlisted=frozenset({(ACCOUNT, ELSEWHERE)}))
     assert judged("OQ-06", delivery).verdict is FAIL
@@ -607,6 +640,13 @@ def test_read_by_the_role(read: Answer[Any], verdict: Verdict, sentence: str) ->
     finding = refusal(read)
     assert finding.verdict is verdict
     assert sentence in finding.message
+
+
+def test_log_that_the_role_did_not_try_to_read_was_not_refused() -> None:
+    for listed, read in ((LISTED, None), (None, refused())):
+        told = Refusal(ROLE, LOG, ASSUMED, listed, read)
+        finding = found("OQ-08", snapshot_of(TRAIL, CLEAN, NOW, refusal=told), denied_role_arn=ROLE)
+        assert finding.verdict is INCONCLUSIVE
 
 
 def test_log_whose_key_is_not_told_is_refused_by_no_key() -> None:

@@ -1,6 +1,7 @@
 """The book of logs: what the digests name and what lies in the bucket, held together in any order."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from kit.digests.objects import Read, Stored, Version
 from kit.digests.problems import Kind
 from kit.digests.reconcile import Encrypted, LogBook, Naming, Owner, Tally, history
 
+pytestmark = pytest.mark.pinned
 OWN: Owner = ("gxp", HOME)
 OTHER: Owner = ("other", HOME)
 WINDOW = (BASE, BASE + 10 * HOUR)
@@ -285,6 +287,21 @@ def test_replaced_log_tells_where_its_content_is() -> None:
     before = Read(BUCKET, key, "v2", sha256=SHA)
     tally = Book().name(key).take(key, read_of(key, sha256=ANOTHER), stored, others=[before]).settled()
     assert counts(tally) == {Kind.HASH: 1, Kind.REPLACED: 1}
+    assert "version v2 has that content" in tally.problems.of(Kind.HASH)[0].detail
+
+
+def test_older_version_that_could_not_be_read_is_under_no_encryption() -> None:
+    key = key_at()
+    others = [read_of(key, failure="could not be read: 403"), read_of(key, encryption="AES256", encryption_key="")]
+    tally = Book().name(key).take(key, read_of(key), others=others).settled()
+    assert {kind: one.count for kind, one in tally.encryption.items()} == {("aws:kms", KEY): 1, ("AES256", ""): 1}
+
+
+def test_version_whose_content_was_put_back_is_found_among_several() -> None:
+    key = key_at()
+    reads = [Read(BUCKET, key, "v1", sha256=ANOTHER), Read(BUCKET, key, "v2", sha256=SHA)]
+    stored = Stored(BUCKET, key, (NEWEST, OLDER, replace(OLDER, id="v1")))
+    tally = Book().name(key).take(key, read_of(key, sha256=ANOTHER), stored, others=reads).settled()
     assert "version v2 has that content" in tally.problems.of(Kind.HASH)[0].detail
 
 

@@ -35,6 +35,7 @@ from kit.review.period import Restored
 from kit.review.state import state
 from kit.snapshot import Answer, Snapshot
 
+pytestmark = pytest.mark.pinned
 CASES = protocol("PQ").test_cases
 FAIL, OPEN, NOT = Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NOT_APPLICABLE
 SOUND = dict.fromkeys(CASES, Verdict.PASS) | {"PQ-07": NOT}
@@ -542,6 +543,146 @@ def _():
     return archived(), parameters(expected={"review": needed})
 
 
+@fault("nothing was run", PQ_01=FAIL, PQ_02=OPEN, PQ_03=OPEN, PQ_04=OPEN, PQ_05=FAIL, PQ_06=OPEN)
+def _():
+    return month(records=(), register=replace(month().review.register, runs=())), parameters()
+
+
+@fault(
+    "nothing was run of a trail that no parameter names",
+    PQ_01=FAIL,
+    PQ_02=OPEN,
+    PQ_03=OPEN,
+    PQ_04=OPEN,
+    PQ_05=FAIL,
+    PQ_06=OPEN,
+)
+def _():
+    made = month(records=(), register=replace(month().review.register, runs=()))
+    return replace(made, trails=()), parameters(expected={"trail_arn": None})
+
+
+@fault("the period has just begun", PQ_05=OPEN)
+def _():
+    return month(now=START + HOUR), parameters()
+
+
+@fault("several records are broken, several are missing, and several are nobody's", PQ_02=FAIL, PQ_03=OPEN)
+def _():
+    register = month().review.register
+    more = [replace(run_of("IQ", START + days * DAY, "concluded"), verdict="FAIL") for days in (12, 13)]
+    ended = [run_of("IQ", START + days * DAY, state) for days, state in ((14, "failed"), (15, "started"))]
+    made = records(lambda one: replace(one, problem="record.ipynb was changed"))
+    register = replace(register, runs=(*register.runs, *more, *ended), strangers=("IQ-a", "IQ-b"))
+    return replace(made, review=replace(made.review, register=register)), parameters()
+
+
+@fault("several test cases stand as not passed, some of them handled", PQ_03=FAIL)
+def _():
+    verdicts = {"OQ-08": "FAIL", "OQ-07": "INCONCLUSIVE", "OQ-06": "FAIL", "OQ-05": "NOT_APPLICABLE"}
+    return only("OQ", 2, verdicts=verdicts, open={"OQ-08": ("DEV-01", "DEV-02"), "OQ-07": ("DEV-03",)}), parameters()
+
+
+@fault("several days are without a run, with a gap, or not known", PQ_05=FAIL)
+def _():
+    def torn(one: Any) -> Any:
+        start, end = one.window
+        parts = ((start, start + 30 * HOUR), (start + 31 * HOUR, start + 55 * HOUR), (start + 56 * HOUR, end))
+        return replace(one, window=(start, end - 26 * HOUR), covered=one.covered | {f"{ACCOUNT} {REGION}": parts})
+
+    made = covering(2, torn)
+    found = [
+        replace(one, verdicts=one.verdicts | {"OQ-06": "FAIL"}) if one.run.protocol == "OQ" else one
+        for one in made.review.records
+    ]
+    found[2] = replace(found[2], delivered={}, stateless="no recording of the listing")
+    return replace(made, review=replace(made.review, records=tuple(found))), parameters()
+
+
+@fault("log files under another key, on several days", PQ_06=FAIL)
+def _():
+    days = {date(2026, 3, 17): {KEY: 90, OTHER_KEY: 6}, date(2026, 3, 18): {OTHER_KEY: 1, "not read": 1}}
+    return covering(2, lambda one: replace(one, days=dict(one.days) | days)), parameters()
+
+
+@fault("several archived records, one of which came back", PQ_07=FAIL)
+def _():
+    runs = [run for run in month().review.register.runs if run.began > START]
+    register = replace(month().review.register, archived={run.record_id: ("9",) for run in runs[:3]} | {"IQ-x": ("9",)})
+    came = Restored(runs[0].record_id, "s3://archive/records", 1, "")
+    broken = Restored(runs[1].record_id, "s3://archive/records", 55, "record.pdf did not come back")
+    return month(register=register, restored=(came, broken)), parameters()
+
+
+@fault("nobody looked up an event", PQ_04=OPEN)
+def _():
+    return month(events={}), parameters()
+
+
+@fault("several lookups were denied", PQ_04=OPEN)
+def _():
+    told = {(REGION, name): Answer(f"cloudtrail:LookupEvents of {name}", ("E-e",), absence=DENIED) for name in "ab"}
+    return month(events=events() | told), parameters()
+
+
+@fault("the key was disabled, and the events of then are not known", PQ_04=FAIL)
+def _():
+    made = since(MOMENT, DISABLED)
+    return replace(made, review=replace(made.review, asked=(MOMENT + 9 * DAY, END))), parameters()
+
+
+@fault("the key was disabled under change control, and the events of then are not known", PQ_04=OPEN)
+def _():
+    made = since(MOMENT, DISABLED)
+    told = {(REGION, "DisableKey"): Answer("cloudtrail:LookupEvents", ("E-e",), absence=DENIED)}
+    happened = replace(made, review=replace(made.review, events=dict(made.review.events) | told))
+    return happened, parameters(execution={"change_controls": [CONTROL, CONTROL | {"id": "CC-2"}]})
+
+
+@fault("the key was disabled under two change controls")
+def _():
+    controls = [CONTROL, CONTROL | {"id": "CC-2"}]
+    return since(MOMENT, DISABLED, DISABLING), parameters(execution={"change_controls": controls})
+
+
+@fault("several settings are others, by one event and by none", PQ_04=FAIL)
+def _():
+    settings = drifted(**{"key/KeyState": "Disabled", "key/Enabled": False, "trail/S3BucketName": "another"})
+    return since(MOMENT, settings, DISABLING), parameters()
+
+
+@fault("several states can't be read", PQ_04=OPEN)
+def _():
+    settings = state(
+        snapshot(
+            policy=Answer("kms:GetKeyPolicy", (), absence=DENIED), grants=Answer("kms:ListGrants", (), absence=DENIED)
+        )
+    )
+    made = only("OQ", 1, state=settings)
+    found = [
+        replace(one, state=None, stateless="no recording of kms:GetKeyPolicy") if one.run.protocol == "IQ" else one
+        for one in made.review.records
+    ]
+    return replace(made, review=replace(made.review, records=tuple(found))), parameters()
+
+
+@fault("changes outside the period, and changes that were refused")
+def _():
+    before = [event(name, START - DAY, KEY) for name in ("DisableKey", "EnableKey")]
+    refused = [event(name, MOMENT, TRAIL, error="AccessDenied") for name in ("StopLogging", "StartLogging")]
+    return month(events=events(*before, *refused)), parameters()
+
+
+@fault("what lets a reader in was changed", PQ_04=FAIL)
+def _():
+    reader = f"arn:aws:iam::{ACCOUNT}:role/GxPReader"
+    settings = drifted(**{f"key/readers/{reader}/may decrypt": True})
+    made = records(
+        lambda one: replace(one, state=settings), events=events(event("DetachRolePolicy", MOMENT, "GxPReader"))
+    )
+    return made, parameters()
+
+
 @fault("what earlier runs left could not be read", **dict.fromkeys([name.replace("-", "_") for name in CASES], OPEN))
 def _():
     return replace(month(), review="No time can be held against the period."), parameters()
@@ -596,3 +737,97 @@ def test_the_longest_time_without_a_run_counts_from_before_the_period_to_its_end
     (finding,) = CASES["PQ-01"].judge(month(), parameters())
     assert finding.actual["IQ at least every so many days"].startswith("18.0 days, from 2026-03-11")
     assert timedelta(days=18) == END - (START + 10 * DAY)
+
+
+SECOND = timedelta(seconds=1)
+
+
+def controlled(start: Any, end: Any) -> RunParameters:
+    control = CONTROL | {"start": start.isoformat(), "end": end.isoformat()}
+    return parameters(execution={"change_controls": [control]})
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "verdict"),
+    [
+        pytest.param(MOMENT, MOMENT + SECOND, Verdict.PASS, id="from then on"),
+        pytest.param(MOMENT + SECOND, MOMENT + HOUR, FAIL, id="begun after it"),
+        pytest.param(MOMENT - HOUR, MOMENT, FAIL, id="ended with it"),
+    ],
+)
+def test_a_change_control_covers_its_start_and_not_its_end(start: Any, end: Any, verdict: Verdict) -> None:
+    found = judged(since(MOMENT, DISABLED, DISABLING), controlled(start, end))["PQ-04"]
+    assert roll_up(one.verdict for one in found) is verdict
+    assert found[0].evidence == ("E-cloudtrail:LookupEvents in eu-west-1",)
+
+
+def between() -> tuple[Any, Any]:
+    """Return when the record before an unexplained change was begun, and the one behind it ended."""
+    runs = [one.run for one in month().review.records]
+    return max(run.began for run in runs if run.began < MOMENT), min(run.ended for run in runs if run.began > MOMENT)
+
+
+@pytest.mark.parametrize(
+    ("side", "start", "end", "verdict"),
+    [
+        pytest.param(0, -HOUR, 0 * SECOND, FAIL, id="ended as it can have begun"),
+        pytest.param(0, -HOUR, SECOND, OPEN, id="ended after that"),
+        pytest.param(1, 0 * SECOND, HOUR, OPEN, id="begun as it can have ended"),
+        pytest.param(1, SECOND, HOUR, FAIL, id="begun after that"),
+    ],
+)
+def test_a_change_that_no_event_tells_of_may_be_of_any_control_of_its_time(
+    side: int, start: timedelta, end: timedelta, verdict: Verdict
+) -> None:
+    moment = between()[side]
+    found = judged(since(MOMENT, DISABLED), controlled(moment + start, moment + end))["PQ-04"]
+    assert roll_up(one.verdict for one in found) is verdict
+
+
+@pytest.mark.parametrize(
+    ("period", "asked", "verdict"),
+    [
+        pytest.param((0, 0), (0, 0), FAIL, id="within, and every event known"),
+        pytest.param((0, 0), (1, 0), FAIL, id="within, and the first events not known"),
+        pytest.param((1, 0), (0, 0), FAIL, id="begun before, and every event known"),
+        pytest.param((1, 0), (1, 0), OPEN, id="begun before, and the first events not known"),
+        pytest.param((0, -1), (1, 0), OPEN, id="ended behind, and the first events not known"),
+        pytest.param((0, -1), (0, 0), FAIL, id="ended behind, and every event known"),
+    ],
+)
+def test_a_change_that_no_event_tells_of_fails_where_it_was_surely_of_the_period(
+    period: tuple[int, int], asked: tuple[int, int], verdict: Verdict
+) -> None:
+    start, end = between()
+    made = since(MOMENT, DISABLED)
+    bounds = {
+        "period": (start + period[0] * SECOND, end + period[1] * SECOND),
+        "asked": (start + asked[0] * SECOND, END),
+    }
+    found = judged(replace(made, review=replace(made.review, **bounds)), parameters())["PQ-04"]
+    (told,) = [one for one in found if " to " in one.resource]
+    assert told.verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("known", "words"),
+    [(True, "no event tells who"), (False, "who did it is not known: cloudtrail:LookupEvents gave no value")],
+)
+def test_only_the_events_that_can_have_made_a_change_have_to_be_known(known: bool, words: str) -> None:
+    name = "StopLogging" if known else "DisableKey"
+    made = since(MOMENT, DISABLED)
+    told = {(REGION, name): Answer("cloudtrail:LookupEvents", ("E-e",), absence=DENIED)}
+    happened = replace(made, review=replace(made.review, events=dict(made.review.events) | told))
+    (found,) = [one for one in judged(happened, parameters())["PQ-04"] if " to " in one.resource]
+    assert words in found.message
+
+
+def test_a_change_up_to_now_is_known_by_the_events_up_to_now() -> None:
+    now = END - DAY
+    made = replace(records(lambda one: one if one.run.began < now else None, now=now), trails=as_now(DISABLED))
+    for asked, words in ((now, "no event tells who"), (now - DAY, "who did it is not known: What was changed after")):
+        review = replace(made.review, asked=(START - 3 * DAY, asked))
+        (found,) = [
+            one for one in judged(replace(made, review=review), parameters())["PQ-04"] if " to " in one.resource
+        ]
+        assert words in found.message

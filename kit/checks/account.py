@@ -24,7 +24,7 @@ def iq_01(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
     if caller is None:
         judgement.doubt("account of the caller", account, snapshot.caller.why)
         judgement.doubt("local clock against AWS", within, snapshot.caller.why)
-        return [judgement.finding("")]
+        return [judgement.finding()]
     judgement.expect(
         "account of the caller",
         account,
@@ -47,7 +47,7 @@ def _judge_clock(judgement: Judgement, caller: Caller, bound: float, within: str
         return
     actual = f"between {low:+.1f} s and {high:+.1f} s"
     if -bound <= low and high <= bound:
-        judgement.expect("local clock against AWS", within, actual, met=True, otherwise="")
+        judgement.expect("local clock against AWS", within, actual, met=True)
     elif high < -bound or low > bound:
         sentence = f"The local clock differs from AWS's by more than {bound:g} s: {actual}."
         judgement.expect("local clock against AWS", within, actual, met=False, otherwise=sentence)
@@ -71,7 +71,7 @@ def iq_02(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
     asked = ", ".join(sorted(snapshot.regions))
     home = wanted.split(":")[3] if wanted else ""
     if (wanted in found) if wanted else found:
-        judgement.expect(name, expected, wanted or found, met=True, otherwise="")
+        judgement.expect(name, expected, wanted or found, met=True)
     elif silent or not snapshot.regions:
         judgement.doubt(name, expected, silent[0] if silent else "No Region was asked for its trails.", found)
     elif wanted and home not in snapshot.regions:
@@ -133,7 +133,7 @@ def _judge_regions(judgement: Judgement, snapshot: Snapshot) -> None:
         sentence = f"Not asked: {', '.join(open_regions)}; set target.regions to `all` to judge every enabled Region."
         judgement.doubt(name, list(enabled.value), sentence, answered)
     else:
-        judgement.expect(name, list(enabled.value), answered, met=True, otherwise="")
+        judgement.expect(name, list(enabled.value), answered, met=True)
 
 
 def _judge_protection(judgement: Judgement, trail: Trail) -> bool:
@@ -165,5 +165,5 @@ def _judge_protection(judgement: Judgement, trail: Trail) -> bool:
         what = f"the key manager of {trail.arn}" if manager is None else f"whether {trail.arn} has log file validation"
         judgement.doubt(trail.arn, expected, unsaid(doubtful, what), actual)
     else:
-        judgement.expect(trail.arn, expected, actual, met=True, otherwise="")
+        judgement.expect(trail.arn, expected, actual, met=True)
     return True

@@ -55,13 +55,13 @@ def each_bucket(
         judgement.rest_on(trail.evidence)
         if trail.bucket is None:
             judgement.doubt("bucket", "a bucket to judge", f"The description of {trail.arn} names no bucket.")
-            return judgement.finding("")
+            return judgement.finding()
         judgement.resource = f"arn:{trail.arn.split(':')[1]}:s3:::{trail.bucket.name}"
         judgement.rest_on(trail.bucket.region.evidence)
         if trail.bucket.region.missing:
             sentence = f"The bucket {trail.bucket.name} does not exist."
             judgement.expect("bucket", "exists", "no such bucket", otherwise=sentence)
-            return judgement.finding("")
+            return judgement.finding()
         return of_bucket(trail, trail.bucket, judgement)
 
     return each_trail(test_case, snapshot, parameters, of_trail)

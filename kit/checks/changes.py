@@ -216,7 +216,7 @@ def _judge_unmade(review: Review, step: Step, controls: Iterable[ChangeControl])
         who = "no event was found that made it." if sure else f"who did it is not known: {why}"
         judgement.doubt(name, expected, f"{what}; {who}", ids or _NONE_KNOWN)
     judgement.observe("values that are otherwise", [_told(change) for change in step.unmade])
-    return judgement.finding("")
+    return judgement.finding()
 
 
 def _judge_known(judgement: Judgement, review: Review, known: list[Point], found: list[Step]) -> None:
@@ -235,7 +235,7 @@ def _judge_known(judgement: Judgement, review: Review, known: list[Point], found
     elif len(known) < 2:
         judgement.doubt(name, expected, "There is no record to compare the settings of now with.", actual)
     else:
-        judgement.expect(name, expected, f"{count(len(actual), 'state')}", met=True, otherwise="")
+        judgement.expect(name, expected, f"{count(len(actual), 'state')}", met=True)
     unknown = {path: why for step in found for path, why in step.drift.unknown.items()}
     if unknown:
         path, why = next(iter(unknown.items()))
@@ -266,7 +266,7 @@ def _judge_events(judgement: Judgement, review: Review, found: list[Step], *, ev
     if doubts:
         judgement.doubt(name, expected, f"{doubts[0].removesuffix('.')}{more(len(doubts) - 1)}.", actual or "not read")
     else:
-        judgement.expect(name, expected, actual or "nothing drifted", met=True, otherwise="")
+        judgement.expect(name, expected, actual or "nothing drifted", met=True)
 
 
 def _minute(moment: datetime) -> str:

@@ -32,7 +32,7 @@ def each_delivery(
         if not isinstance(delivery, Delivery):
             why = delivery or f"What {trail.arn} delivered was not collected."
             judgement.doubt("delivered objects", "listed and read", why)
-            return judgement.finding("")
+            return judgement.finding()
         judgement.rest_on(delivery.evidence)
         if delivery.unknown:
             first, *others = delivery.unknown
@@ -62,7 +62,7 @@ def judge_problems(
     elif every:
         judgement.doubt(name, NONE, _sentence(every, count), _listed(every, count))
     else:
-        judgement.expect(name, NONE, NONE, otherwise="")
+        judgement.expect(name, NONE, NONE)
 
 
 def _listed(problems: list[Problem], count: int) -> Json:

@@ -163,7 +163,7 @@ def _judge_encryption(
         sentence = f"{count(found.count, what)} of {trail.arn} under {by}: {rest}."
         judgement.expect(name, expected, kinds, met=False, otherwise=sentence)
     elif kinds:
-        judgement.expect(name, expected, kinds, met=True, otherwise="")
+        judgement.expect(name, expected, kinds, met=True)
     if tally.unread:
         why = f"{tally.failure}{more(tally.unread - 1)}."
         judgement.doubt(f"{what}s that were read", tally.objects, why, tally.objects - tally.unread)

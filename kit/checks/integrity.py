@@ -33,7 +33,7 @@ def oq_04(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
         count = sum(chain.digests for chain in chains)
         if not count:
             judgement.doubt("digests", "at least one", f"No digest of {trail.arn} was found within the window.", 0)
-            return judgement.finding("")
+            return judgement.finding()
         problems = [chain.problems for chain in chains]
         for name, kinds in (
             ("content other than documented", (Kind.CONTENT,)),
@@ -150,7 +150,7 @@ def _judge_coverage(judgement: Judgement, trail: Trail, delivery: Delivery, expe
     elif doubts:
         judgement.doubt("window covered", expected, " ".join(told(doubts)))
     else:
-        judgement.expect("window covered", expected, "without a gap", met=True, otherwise="")
+        judgement.expect("window covered", expected, "without a gap", met=True)
 
 
 def _gaps(chain: Chain | None, due: Period) -> Iterator[str]:
@@ -206,7 +206,7 @@ def _judge_latest(judgement: Judgement, trail: Trail, delivery: Delivery, parame
     actual = when(newest) if newest else "no digest"
     sentence = f"The trail's status tells of a digest delivered at {when(told_at)}; the newest in the bucket: {actual}."
     if newest is not None and newest >= told_at - near:
-        judgement.expect(name, expected, actual, met=True, otherwise="")
+        judgement.expect(name, expected, actual, met=True)
     elif delivery.unlisted:
         judgement.doubt(name, expected, f"{sentence} Not every folder could be listed.", actual)
     else:
@@ -268,12 +268,12 @@ def oq_09(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
         if sample is None or len(sample.bodies) < len(sample.wanted):
             why = f"The run holds no three sound digests of {trail.arn} in a row that name two log files."
             judgement.doubt("sample", "three digests in a row, two log files", why)
-            return judgement.finding("")
+            return judgement.finding()
         challenges = challenge(sample)
         if not challenges[0].caught:
             why = f"The copy that is challenged is not sound: {', '.join(challenges[0].found)}."
             judgement.doubt(challenges[0].name, "nothing found", why, list(challenges[0].found))
-            return judgement.finding("")
+            return judgement.finding()
         for one in challenges:
             sentence = f"The verifier did not catch it: {one.name}."
             expected = f"rejected: {one.expected}" if one.expected else "nothing found"

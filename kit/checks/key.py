@@ -30,8 +30,8 @@ def iq_05(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
         metadata = key.metadata
         if metadata.missing:
             judgement.expect("key", "exists", "no such key", otherwise=f"The key {key.named} does not exist.")
-            return judgement.finding("")
-        judge(judgement, "key", "exists", metadata, lambda _: "exists", otherwise="")
+            return judgement.finding()
+        judge(judgement, "key", "exists", metadata, lambda _: "exists")
         for name, (member, wanted) in _WANTED.items():
             _judge_metadata(judgement, name, wanted, metadata, member)
         for name in _TOLD:
@@ -98,7 +98,7 @@ def iq_06(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
         rotation = key.rotation
         if rotation is None:
             judgement.doubt("automatic rotation", True, unsaid(key.metadata, "whether the key can rotate"))
-            return judgement.finding("")
+            return judgement.finding()
         sentence = f"Automatic rotation of the key {judgement.resource} is off."
         judge(judgement, "automatic rotation", True, rotation, flag("KeyRotationEnabled"), otherwise=sentence)
         for name in ("RotationPeriodInDays", "NextRotationDate"):

@@ -32,7 +32,7 @@ def iq_07(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
     def of_key(trail: Trail, key: Key, judgement: Judgement) -> Finding:
         if key.policy is None or not judgement.resource.startswith("arn:"):
             judgement.doubt("key policy", "readable", unsaid(key.metadata, "key ARN"))
-            return judgement.finding("")
+            return judgement.finding()
         judgement.rest_on(key.policy.evidence)
         policy, why = parse(key.policy)
         expected = parameters.expected

@@ -52,7 +52,7 @@ def must_be_allowed(
     elif doubts:
         judgement.doubt(name, "allowed", " ".join([*doubts, *([hint] if hint else [])]), "can't be decided")
     else:
-        judgement.expect(name, "allowed", f"allowed by {', '.join(labels)}", met=True, otherwise="")
+        judgement.expect(name, "allowed", f"allowed by {', '.join(labels)}", met=True)
 
 
 def must_not_be_allowed(
@@ -77,7 +77,7 @@ def must_not_be_allowed(
     elif doubts:
         judgement.doubt(name, expected, " ".join(dict.fromkeys(doubts.values())), "can't be decided")
     else:
-        judgement.expect(name, expected, "not allowed", met=True, otherwise="")
+        judgement.expect(name, expected, "not allowed", met=True)
 
 
 def told(allowed: Iterable[Grantee]) -> list[str]:

@@ -36,14 +36,14 @@ def judge(
     answer: Answer[T],
     read: Callable[[T], Json],
     *,
-    otherwise: str | Callable[[Json], str],
+    otherwise: str | Callable[[Json], str] = "",
     accepts: Callable[[Json], bool] | None = None,
     missing: Json = None,
 ) -> None:
     """Judge a condition on what an answer says: met when it equals `expected`, or when it `accepts` the value.
 
-    `otherwise` is the full sentence that tells what is wrong, or makes it of the value. `missing` is what it means that
-    AWS says the thing is not there; where it is None, that too leaves it open.
+    `otherwise` is the full sentence that tells what is wrong, or makes it of the value; it is left out where no value
+    is wrong. `missing` is what it means that AWS says the thing is not there: where it is None, it too leaves it open.
     """
     judgement.rest_on(answer.evidence)
     actual = missing if answer.missing else said(answer, read)

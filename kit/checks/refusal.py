@@ -4,7 +4,7 @@ import re
 
 from kit.findings import Finding, Judgement
 from kit.parameters import RunParameters
-from kit.snapshot import Reason, Refusal, Snapshot
+from kit.snapshot import Answer, Reason, Refusal, Snapshot
 
 _DECRYPT = re.compile(r"not authorized to perform: kms:Decrypt\b")
 
@@ -22,7 +22,7 @@ def oq_08(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
     refusal = snapshot.refusal
     if refusal is None:
         judgement.doubt("role assumed", True, f"The role {role} was not sent to read a log.")
-        return [judgement.finding("")]
+        return [judgement.finding()]
     _judge(judgement, refusal)
     return [judgement.finding(f"The role {role} is refused by the key of a log that the run itself had just read.")]
 
@@ -32,7 +32,7 @@ def _judge(judgement: Judgement, refusal: Refusal) -> None:
     if refusal.assumed.value is None:
         judgement.doubt("role assumed", True, refusal.assumed.why)
         return
-    judgement.expect("role assumed", True, True, otherwise="")
+    judgement.expect("role assumed", True, True)
     if refusal.log is None or refusal.listed is None or refusal.read is None:
         judgement.doubt("log to be refused", "one that was just read", "No log under a KMS key was read in this run.")
         return
@@ -43,23 +43,20 @@ def _judge(judgement: Judgement, refusal: Refusal) -> None:
     elif refusal.listed.value < 1:
         judgement.doubt("log listed", 1, "The role was shown no log of that name.", refusal.listed.value)
     else:
-        judgement.expect("log listed", 1, refusal.listed.value, otherwise="")
-    _judge_read(judgement, refusal.log.encryption_key, refusal)
+        judgement.expect("log listed", 1, refusal.listed.value)
+    _judge_read(judgement, refusal.role, refusal.log.encryption_key, refusal.read)
 
 
-def _judge_read(judgement: Judgement, key: str, refusal: Refusal) -> None:
+def _judge_read(judgement: Judgement, role: str, key: str, read: Answer[int]) -> None:
     name, expected = "refused by KMS", f"AccessDenied for kms:Decrypt on {key}"
-    read = refusal.read
-    if read is None:
-        return
     if read.absence is None:
-        sentence = f"The role {refusal.role} was let in: it may read log files."
+        sentence = f"The role {role} was let in: it may read log files."
         judgement.expect(name, expected, "let in", met=False, otherwise=sentence)
         return
     actual = f"{read.absence.code}: {read.absence.message}"
     named = key and key in read.absence.message and _DECRYPT.search(read.absence.message)
     if named and read.absence.reason is Reason.DENIED:
-        judgement.expect(name, expected, actual, met=True, otherwise="")
+        judgement.expect(name, expected, actual, met=True)
     elif read.absence.reason is Reason.DENIED:
         judgement.doubt(
             name, expected, "The refusal does not name kms:Decrypt and the log's key: S3 alone proves nothing.", actual

@@ -20,12 +20,12 @@ def rm_01(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
     judgement, held = _begun("RM-01", snapshot, parameters)
     if held is None:
         judgement.doubt("approved plan", "carried out", _NOT_DECIDED)
-        return [judgement.finding("")]
+        return [judgement.finding()]
     if held.approved is None:
         if not held.steps:
             return [judgement.not_applicable("The plan has no step: nothing was to be changed, and nothing was.")]
         judgement.doubt("approved plan", held.plan, _NOTHING_APPROVED)
-        return [judgement.finding("")]
+        return [judgement.finding()]
     for one in held.carried:
         judgement.rest_on(evidence for answer in one.answers for evidence in answer.evidence)
     sentence = f"The plan {held.plan} was carried out, and {held.approved} was approved."
@@ -48,22 +48,22 @@ def rm_02(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
     judgement, held = _begun("RM-02", snapshot, parameters)
     if held is None or (held.approved is None and held.steps):
         judgement.doubt("a new delivery", "after the changes", _NOT_DECIDED if held is None else _NOTHING_APPROVED)
-        return [judgement.finding("")]
+        return [judgement.finding()]
     if not any(one.done for one in held.carried):
         return [judgement.not_applicable("Nothing was changed, so no delivery was waited for.")]
     if held.changed is None:
         why = "AWS took a change, and its answer says not when: a delivery can't be told to have come after it."
         judgement.doubt("a new delivery", "after the changes", why)
-        return [judgement.finding("")]
+        return [judgement.finding()]
     since, status = held.changed, held.status
     expected = f"after {when(since)}"
     if status is None:
         judgement.doubt("a new delivery", expected, "No delivery was waited for, since the plan stopped on its way.")
-        return [judgement.finding("")]
+        return [judgement.finding()]
     judgement.rest_on(status.evidence)
     if status.value is None:
         judgement.doubt("a new delivery", expected, status.why)
-        return [judgement.finding("")]
+        return [judgement.finding()]
     error = status.value.get("LatestDeliveryError")
     judgement.expect(
         "delivery error", "none", error or "none", otherwise=f"CloudTrail tells a delivery error: {error}."
@@ -71,7 +71,7 @@ def rm_02(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
     latest = said(status, lambda value: value["LatestDeliveryTime"])
     actual = when(latest) if isinstance(latest, datetime) else None
     if isinstance(latest, datetime) and latest > since:
-        judgement.expect("a new delivery", expected, actual, met=True, otherwise="")
+        judgement.expect("a new delivery", expected, actual, met=True)
     else:
         judgement.doubt("a new delivery", expected, "No log was delivered in the time that was waited.", actual)
     return [judgement.finding(f"CloudTrail has delivered since the last change: {actual}.")]
@@ -85,7 +85,7 @@ def rm_03(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
     judgement, held = _begun("RM-03", snapshot, parameters)
     if held is None:
         judgement.doubt("steps that are left", [], _NOT_DECIDED)
-        return [judgement.finding("")]
+        return [judgement.finding()]
     left = list(held.steps.values() if held.approved is None else held.remaining)
     judgement.expect("steps that are left", [], left, otherwise=f"A plan would still do: {'; '.join(left)}.")
     return [judgement.finding("A new plan has no step.")]

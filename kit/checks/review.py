@@ -29,7 +29,7 @@ def of_review(
     if not isinstance(snapshot.review, Review):
         why = snapshot.review or "What earlier runs left was not collected."
         judgement.doubt("records of the period", "read", why)
-        return [judgement.finding("")]
+        return [judgement.finding()]
     judgement.rest_on(snapshot.review.register.evidence)
     return judge(snapshot.review, judgement)
 
@@ -49,7 +49,7 @@ def pq_01(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
     def judge(review: Review, judgement: Judgement) -> list[Finding]:
         if review.register.problem:
             judgement.doubt("registered runs", "known", f"The register is not whole: {review.register.problem}.")
-            return [judgement.finding("")]
+            return [judgement.finding()]
         for protocol, days in (("IQ", required.iq_every_days), ("OQ", required.oq_every_days)):
             runs = [run for run in review.register.runs if (run.protocol, run.state) == (protocol, "finished")]
             within = [run for run in runs if review.within(run.began)]
@@ -162,7 +162,7 @@ def pq_03(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
         elif not latest:
             judgement.doubt(name, expected, "No record of the period holds a verdict.", 0)
         else:
-            judgement.expect(name, expected, f"none of {len(latest)}", met=True, otherwise="")
+            judgement.expect(name, expected, f"none of {len(latest)}", met=True)
         if handled := sorted(set(standing) - set(unhandled)):
             judgement.observe("not passed, and handled", handled)
         if since := {case: number for case, number in sorted(earlier.items()) if number and case not in standing}:
@@ -203,7 +203,7 @@ def pq_05(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
         judgement.observe("days of the period", {name: len(found) for name, found in sorted(by_state.items())})
         if not due:
             judgement.doubt("days that are over", "at least one", "No day of the period is over, and its digests due.")
-            return judgement.finding("")
+            return judgement.finding()
         uncovered, required = by_state.get(UNCOVERED, []), parameters.expected.review.every_day_covered
         if not required:
             judgement.observe("days that no run read", _listed(uncovered) or NONE)
@@ -309,7 +309,7 @@ def pq_06(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
         elif untold:
             judgement.doubt(name, expected, f"{untold[0]}{more(len(untold) - 1)}.", dict(kinds))
         else:
-            judgement.expect(name, expected, dict(kinds), met=True, otherwise="")
+            judgement.expect(name, expected, dict(kinds), met=True)
         return judgement.finding(f"All {sum(kinds.values()):,} log files that were read are under the key of {trail}.")
 
     return _each_trail("PQ-06", snapshot, parameters, judge_trail)
@@ -330,7 +330,7 @@ def pq_07(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
         archived = sorted(within & set(review.register.archived))
         if review.register.problem:
             judgement.doubt("archived records", "known", f"The register is not whole: {review.register.problem}.")
-            return [judgement.finding("")]
+            return [judgement.finding()]
         if not archived:
             return [judgement.not_applicable("The register has no archive of a record of the period.")]
         restored = {one.record_id: one for one in review.restored}

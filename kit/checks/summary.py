@@ -18,7 +18,7 @@ def _of_round(
     if snapshot.summary is None or parameters.of_round is None:
         judgement = Judgement(test_case, "the round")
         judgement.doubt("targets", "read", "No round was named, and no target was read.")
-        return [judgement.finding("")]
+        return [judgement.finding()]
     return judge(parameters.of_round, snapshot.summary)
 
 
@@ -39,7 +39,7 @@ def vs_01(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
         excluded = {one.account_id: one.reason for one in of.excluded}
         if summary.members.value is None:
             judgement.doubt("active accounts left out", [], f"The accounts are not known. {summary.members.why}")
-            return [judgement.finding("")]
+            return [judgement.finding()]
         active = {one.id: one.name for one in summary.members.value if one.active}
         targets = {one.account_id for one in of.targets}
         left_out = sorted(set(active) - targets - set(excluded))
@@ -124,7 +124,7 @@ def vs_04(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
                 catalogues.setdefault(told.protocol, {}).setdefault(told.catalogue_sha256, []).append(told.target)
         if not versions:
             judgement.doubt("kit versions", [__version__], "There is no record that counts.")
-            return [judgement.finding("")]
+            return [judgement.finding()]
         others = f"Records were made by other versions of the kit: {_told_apart(versions)}."
         judgement.expect("kit versions", [__version__], sorted(versions), otherwise=others)
         for name, found in sorted(catalogues.items()):

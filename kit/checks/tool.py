@@ -23,7 +23,7 @@ def _of_tool(test_case: str, snapshot: Snapshot, judge: Callable[[Tool], list[Fi
     if snapshot.tool is None:
         judgement = Judgement(test_case, "the kit")
         judgement.doubt("challenges", "carried out", "The kit was not challenged.")
-        return [judgement.finding("")]
+        return [judgement.finding()]
     return judge(snapshot.tool)
 
 
@@ -40,7 +40,7 @@ def tq_01(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:  # no
         judgement.rest_on(tool.evidence[ACCOUNT])
         for case in tool.test_cases:
             verdict = tool.compliant.verdicts.get(case, "not judged")
-            said = tool.compliant.sentences.get(case, "")
+            said = tool.compliant.sentences.get(case)
             sentence = f"{case} does not pass without a fault: {said or verdict}".rstrip(".")
             judgement.expect(case, PASS, verdict, otherwise=f"{sentence}.")
         return [judgement.finding(f"Each of the {len(tool.test_cases)} test cases passes where nothing is wrong.")]
@@ -100,7 +100,7 @@ def _judged(
     if challenge is None or challenge.refused or set(challenge.verdicts) != set(tool.test_cases):
         why = challenge.refused if challenge else "it is not in the evidence"
         judgement.doubt("test cases changed", must_change, f"The challenge was not carried out: {why}.")
-        return judgement.finding("")
+        return judgement.finding()
     changed = sorted(challenge.changed)
     missed, beyond = [case for case in wanted if case not in changed], [case for case in changed if case not in wanted]
     wrong = [f"{', '.join(missed)} did not see it"] * bool(missed)
@@ -252,7 +252,7 @@ def tq_06(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:  # no
         expected = f"refused: {one.due}" if one.due else "accepted"
         if one.impossible:
             judgement.doubt("outcome", expected, f"It could not be tried: {one.impossible}.")
-            return judgement.finding("")
+            return judgement.finding()
         actual = "accepted" if one.accepted else f"refused: {one.said}"
         met = one.accepted if not one.due else not one.accepted and one.due in one.said
         judgement.expect("outcome", expected, actual, met=met, otherwise=f"{judgement.resource} was {actual}.")
@@ -262,7 +262,7 @@ def tq_06(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:  # no
         if not tool.attempts:
             judgement = Judgement("TQ-06", "a record of this kit")
             judgement.doubt("attempts", "carried out", "No record could be made to be tampered with.")
-            return [judgement.finding("")]
+            return [judgement.finding()]
         return [of_attempt(tool, one) for one in tool.attempts]
 
     return _of_tool("TQ-06", snapshot, judge)

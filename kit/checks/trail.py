@@ -20,7 +20,7 @@ def each_trail(
     judgement = Judgement(test_case, parameters.expected.trail_arn or f"account {parameters.account.account_id}")
     silent = [answer.why for answer in snapshot.regions.values() if answer.value is None]
     judgement.doubt("trail", "a trail to judge", " ".join(["There is no trail to judge; see IQ-02.", *silent[:1]]))
-    return [judgement.finding("")]
+    return [judgement.finding()]
 
 
 def iq_03(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
@@ -178,7 +178,7 @@ def each_key(
         judgement.rest_on(trail.evidence)
         if trail.key is None:
             judgement.doubt("key", "a key to judge", f"The trail {trail.arn} has no KMS key to judge; see IQ-04.")
-            return judgement.finding("")
+            return judgement.finding()
         judgement.rest_on(trail.key.metadata.evidence)
         judgement.resource = key_arn(trail.key.named, trail.key.metadata) or trail.key.named
         return of_key(trail, trail.key, judgement)
@@ -201,12 +201,12 @@ def iq_04(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
         if trail.key is None:
             if named:
                 judgement.doubt("key ARN", wanted, f"The key {named} of the trail {trail.arn} was not asked for.")
-            return judgement.finding("")
+            return judgement.finding()
         judgement.rest_on((*trail.key.metadata.evidence, *(resolved.evidence if resolved else ())))
         actual = key_arn(trail.key.named, trail.key.metadata)
         if not wanted or resolved is None:
             judgement.doubt("key ARN", None, "The parameter expected.kms_key_arn is not stated.", actual)
-            return judgement.finding("")
+            return judgement.finding()
         expected = key_arn(wanted, resolved)
         if expected is None or actual is None:
             why = unsaid(resolved if expected is None else trail.key.metadata, "key ARN")
