@@ -203,8 +203,8 @@ class TestRun:
 
     def test_it_refuses_before_anything_is_executed(self, call, here, executed, parameters):
         edit(here)
-        for arguments in (("run", "iq"), ("protocol", "iq")):
-            status, out, err = call(*arguments, "-f", parameters)
+        for arguments in (("run", "iq", "-f"), ("protocol", "iq", "-f"), ("run", "iq", "--targets")):
+            status, out, err = call(*arguments, parameters)
             assert (status, out, executed) == (2, "", [])
             assert len(err.splitlines()) == 2
             assert "--notebooks notebooks" in err

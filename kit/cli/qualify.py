@@ -122,7 +122,6 @@ def run(
     from kit.parameters import RunParameters
 
     named = [find_protocol(name).id for name in protocols]
-    chosen = choose_notebooks(named, notebooks)
     if targets is not None:
         if parameters is not None or approved or notebooks:
             remedy = (
@@ -130,6 +129,7 @@ def run(
                 "folder are for single runs"
             )
             raise ParameterError("--targets goes with neither --parameters, --approved nor --notebooks", remedy)
+        choose_notebooks(named)
         from kit.cli.rounds import find_crew, run_round
 
         crew = find_crew(executor, workers, dask)
@@ -140,6 +140,7 @@ def run(
         raise ParameterError("--resume, --workers and --dask are for many targets", "name them: --targets FILE")
     mapping = read_parameters(parameters, settings)
     told = RunParameters.load(mapping)
+    chosen = choose_notebooks(named, notebooks)
     approvals = read_approvals(approved or [], trust, chosen, told, silent=as_json)
     records = (run_protocol(name, mapping, output, approvals.get(name), chosen[name]) for name in named)
     tell_each(records, as_json=as_json, fail_on=fail_on, summary=summary)
