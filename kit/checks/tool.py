@@ -256,7 +256,7 @@ def tq_06(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:  # no
         actual = "accepted" if one.accepted else f"refused: {one.said}"
         met = one.accepted if not one.due else not one.accepted and one.due in one.said
         judgement.expect("outcome", expected, actual, met=met, otherwise=f"{judgement.resource} was {actual}.")
-        return judgement.finding(f"{judgement.resource}: the outcome is the one that is due.")
+        return judgement.finding(f"{judgement.resource} came to what is due.")
 
     def judge(tool: Tool) -> list[Finding]:
         if not tool.attempts:
