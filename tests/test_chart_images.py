@@ -16,6 +16,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.testing.compare import compare_images
 from test_oq_charts import CASES
 from test_review_charts import PERIOD
+from test_round_charts import DRAWN as ROUND
 
 from kit.collect.challenges import challenged_cases
 from kit.collect.tool import known_faults
@@ -59,6 +60,7 @@ DRAWN: dict[str, Callable[[], Any]] = {
     "days": PERIOD["days"],
     "objects": PERIOD["objects"],
     **{name: partial(detection, tool(), name) for name in PARTS},
+    **ROUND,
 }
 
 

@@ -136,8 +136,8 @@ def _draw(found: Sequence[_Line], columns: Sequence[str]) -> str:
     for number, one in enumerate(shown):
         y = top + number * _ROW
         sign = VERDICTS[one.worst]
-        write(axes, 0, y + _ROW / 2, sign.glyph, size=SMALL, weight="bold")
-        write(axes, 0.2, y + _ROW / 2, fitting(one.name, first - 0.3, LABEL), size=LABEL)
+        write(axes, 0.04, y + _ROW / 2, sign.glyph, size=SMALL, weight="bold")
+        write(axes, 0.22, y + _ROW / 2, fitting(one.name, first - 0.32, LABEL), size=LABEL)
         for index, case in enumerate(columns):
             if case in one.cases:
                 _cell(axes, first + index * step, y, step, one.cases[case])
