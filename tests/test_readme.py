@@ -66,12 +66,14 @@ class Desk:
         given = f"{PASSPHRASE}\n" if "--key " in command else ""
         return subprocess.run(
             self.filled(command), cwd=folder, env=os.environ | self.sandbox.environment, input=given,
-            capture_output=True, text=True, check=False, timeout=120,
+            capture_output=True, text=True, check=False, timeout=300,
         )  # fmt: skip
 
     def serve(self, command: str) -> None:
         """Run a command that serves until Ctrl-C."""
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        # what was started in the background ignores Ctrl-C, and hands that on
+        pipes |= {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
         with subprocess.Popen(self.filled(command), cwd=self.folder, **pipes) as process:
             assert process.stdout.readline().startswith("# The sandbox answers at http://127.0.0.1:")
             process.send_signal(signal.SIGINT)
