@@ -121,11 +121,14 @@ class Recorder(_Hooks):
         self._thread.unparsed = None
         self._write(context[_CALL], response_dict, type(exception).__name__ if exception else "")
 
-    def _write_unparsed(self, context: dict[str, Any], **_: Any) -> None:
+    def _write_unparsed(self, context: dict[str, Any], exception: Any = None, **_: Any) -> None:
         response = self._thread.__dict__.get("unparsed")
         self._thread.unparsed = None
         if response is not None:
             self._write(context[_CALL], response, "")
+        elif type(exception).__module__.partition(".")[0] == "urllib3":
+            # botocore tells of no attempt whose answer broke off while it read the body of an error
+            self._write(context[_CALL], None, type(exception).__name__)
 
     def _write(self, call: dict[str, Any], response: Json, failure: str) -> None:
         call["attempt"] = call.get("attempt", 0) + 1

@@ -19,6 +19,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.httpsession import get_cert_path
 from botocore.loaders import Loader, create_loader
+from urllib3.exceptions import HTTPError
 
 from kit.canonical import Json
 from kit.collect.calls import ASSUME_ROLE, Call
@@ -220,7 +221,7 @@ class Readers:
                 shutil.copyfileobj(body, file)
         except _NO_CREDENTIALS as error:
             raise _no_credentials(error) from error
-        except (ClientError, BotoCoreError, OSError) as error:
+        except (ClientError, BotoCoreError, HTTPError, OSError) as error:
             told = code_of(error) or type(error).__name__
             kind = ArchiveError if is_definite(error) else UnreachedError
             raise kind(

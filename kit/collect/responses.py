@@ -9,6 +9,7 @@ from botocore import exceptions as refused
 from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
 
 from kit.canonical import Json
 from kit.collect.calls import Call
@@ -42,8 +43,10 @@ _MALFORMED = (LookupError, TypeError, AttributeError, ValueError, ArithmeticErro
 RuntimeError that of a date or a depth beyond every measure.
 """
 
-NO_ANSWER = (ClientError, BotoCoreError, ResponseParserError, Unanswered, Unreadable, *_MALFORMED)
-"""What keeps a value away, and makes an absence; whatever else is raised is no matter of the answer."""
+NO_ANSWER = (ClientError, BotoCoreError, HTTPError, ResponseParserError, Unanswered, Unreadable, *_MALFORMED)
+"""What keeps a value away, and makes an absence; whatever else is raised is no matter of the answer. An HTTPError of
+urllib3's is what botocore lets by where the body of an error breaks off that would else have been streamed.
+"""
 
 
 def follow(
@@ -92,7 +95,7 @@ def absence_of(error: Exception, attempts: Attempts) -> Absence:
         return Absence(_reason(code), code, message)
     if isinstance(error, Unanswered):
         return Absence(Reason.UNREACHABLE, error.failure)
-    if isinstance(error, refused.HTTPClientError | refused.ConnectionError):
+    if isinstance(error, refused.HTTPClientError | refused.ConnectionError | HTTPError):
         return Absence(Reason.UNREACHABLE, type(error).__name__)
     if isinstance(error, BotoCoreError):
         return Absence(Reason.ERROR, type(error).__name__)
