@@ -87,6 +87,13 @@ class Target(Section):
     session_tags: Annotated[dict[TagKey, TagValue], Field(max_length=50)] = Field(
         {}, description="tags of the assumed sessions, at most 50", examples=[{"purpose": "gxp-validation"}]
     )
+    pace: dict[
+        Literal["cloudtrail", "kms", "sts", "organizations", "ec2", "iam", "s3"], Annotated[float, Field(gt=0, le=1000)]
+    ] = Field(
+        {},
+        description="calls in a second, in each Region, that the run makes of a service at most",
+        examples=[{"cloudtrail": 5, "kms": 20}],
+    )
     log_bucket_account: AccountId | None = Field(
         None,
         description="the account that owns the log bucket, in quotes, where it is not the trail's",

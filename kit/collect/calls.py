@@ -13,7 +13,7 @@ class Call:
     `members` are the response members without which the answer is no answer; `root` is the element an XML body must
     have. `action` is the IAM action that allows it, on `resource`: `*`, `trail`, `key`, `bucket`, `role` or `none`
     (no permission needed). `pages` names the member that a paginated operation collects. `protocols` are those
-    that make the call. `pause` is how many seconds lie between two requests, where AWS takes no more.
+    that make the call.
     """
 
     service: str
@@ -24,7 +24,6 @@ class Call:
     root: str = ""
     pages: str = ""
     protocols: tuple[str, ...] = ("IQ", "OQ", "PQ", "RM")
-    pause: float = 0.0
 
 
 _READ = ("OQ", "PQ")
@@ -132,10 +131,7 @@ SIMULATE_PRINCIPAL_POLICY = Call(
 LIST_PUBLIC_KEYS = Call(
     "cloudtrail", "ListPublicKeys", "cloudtrail:ListPublicKeys", "*", ("PublicKeyList",), "", "PublicKeyList", _READ
 )
-# two a second for each account and Region [CloudTrail API reference: LookupEvents]
-LOOKUP_EVENTS = Call(
-    "cloudtrail", "LookupEvents", "cloudtrail:LookupEvents", "*", ("Events",), "", "Events", ("PQ",), pause=0.5
-)
+LOOKUP_EVENTS = Call("cloudtrail", "LookupEvents", "cloudtrail:LookupEvents", "*", ("Events",), "", "Events", ("PQ",))
 LIST_OBJECT_VERSIONS = Call("s3", "ListObjectVersions", "s3:ListBucketVersions", "bucket", protocols=_READ)
 # made by the role that must be refused, which brings its own permissions
 LIST_OBJECTS = Call("s3", "ListObjectsV2", "s3:ListBucket", "bucket", ("KeyCount",), "ListBucketResult", protocols=())

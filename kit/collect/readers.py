@@ -23,6 +23,7 @@ from urllib3.exceptions import HTTPError
 
 from kit.canonical import Json
 from kit.collect.calls import ASSUME_ROLE, Call
+from kit.collect.pace import Pace
 from kit.collect.responses import NO_ANSWER, absence_of, code_of, follow, is_definite
 from kit.collect.signing import Bucket
 from kit.errors import ArchiveError, KitError, UnreachedError
@@ -76,9 +77,9 @@ class Readers:
 
     `role_arns` maps an account to the role that reads what lives there; other accounts are read with the credentials
     the run was started with, or with `role_arn` where given. These roles are assumed with the external id and the tags
-    given; those that `further` names, by a name of their own, without. A call is tried up to `attempts` times where AWS
-    throttles or does not answer. Over a `Replayer` no credentials are looked for and nothing is tried twice. Safe to
-    use from several threads.
+    given; those that `further` names, by a name of their own, without. Calls are made at the `pace` given, and tried up
+    to `attempts` times where AWS throttles or does not answer. Over a `Replayer` no credentials are looked for, and
+    nothing is tried twice or waited for. Safe to use from several threads.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Readers:
         external_id: str | None = None,
         session_tags: Mapping[str, str] | None = None,
         further: Mapping[str, str] | None = None,
+        pace: Mapping[str, float] | None = None,
         credentials: Mapping[str, str] | None = None,
         attempts: int = ATTEMPTS,
     ) -> None:
@@ -105,8 +107,7 @@ class Readers:
         self._unstated = frozenset(further or {})
         self._credentials = dict(credentials or {}) if recorder.live else _REPLAYED
         self._attempts = attempts if recorder.live else 1
-        # a custom endpoint has no quota of AWS's, and a replay asks nobody
-        self._paced = recorder.live and endpoint_url is None
+        self._pace = Pace(pace or {})
         self._lock = threading.RLock()
         self._sessions: dict[str, Answer[boto3.Session]] = {}
         self._clients: dict[tuple[boto3.Session, str, str], Any] = {}
@@ -242,7 +243,7 @@ class Readers:
         with self._recorder.watch() as attempts:
             try:
                 client = self._client(session, reader, call.service, region)
-                response = follow(client, call, parameters, attempts, paced=self._paced)
+                response = follow(client, call, parameters, attempts)
                 return Answer(name, attempts.ids, value=read(response, attempts.entries[-1]))
             except _NO_CREDENTIALS as error:
                 raise _no_credentials(error) from error
@@ -276,6 +277,11 @@ class Readers:
         )
         endpoint = self._endpoint_url
         client = session.client(service, region_name=region, endpoint_url=endpoint, config=config)  # type: ignore[call-overload]
+        if self._recorder.live:
+            # before what notes when a request was sent
+            client.meta.events.register_first(
+                "before-send", lambda event_name, **_: self._pace.wait(service, event_name.rpartition(".")[2], region)
+            )
         if recorded:
             self._recorder.attach(client.meta.events, reader)
         if endpoint:

@@ -1,7 +1,6 @@
 """What a response holds, or why it holds nothing: pages joined, form held, failures classified."""
 
 import re
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,10 +48,8 @@ urllib3's is what botocore lets by where the body of an error breaks off that wo
 """
 
 
-def follow(
-    client: Any, call: Call, parameters: Mapping[str, Json], attempts: Attempts, *, paced: bool = False
-) -> Mapping[str, Json]:
-    """Return the parsed response of a call, all pages of it joined; `paced` keeps the pause that the call needs."""
+def follow(client: Any, call: Call, parameters: Mapping[str, Json], attempts: Attempts) -> Mapping[str, Json]:
+    """Return the parsed response of a call, all pages of it joined."""
     if not call.pages:
         response = getattr(client, xform_name(call.operation))(**parameters)
         _require(call, response, attempts)
@@ -62,8 +59,6 @@ def follow(
     for page in client.get_paginator(xform_name(call.operation)).paginate(**parameters):
         _require(call, page, attempts)
         collected.extend(page[call.pages])
-        if paced and call.pause:
-            time.sleep(call.pause)
     if page.get("Truncated") or page.get("IsTruncated"):
         raise Unreadable("the answer says that there is more, and not where")
     return {call.pages: collected}

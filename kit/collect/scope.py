@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from kit.collect.iq import Scope
+from kit.collect.pace import DEFAULT
 from kit.collect.readers import ATTEMPTS, Readers
 from kit.parameters import RunParameters
 from kit.recording import Recorder, Replayer
@@ -26,6 +27,8 @@ def readers_for(
         external_id=target.external_id,
         session_tags=target.session_tags,
         further=further,
+        # a custom endpoint has no quota of AWS's, unless one is stated
+        pace=dict(DEFAULT) | dict[str, float](target.pace.items()) if target.pace or not target.endpoint_url else {},
         credentials=credentials,
         attempts=attempts,
     )
