@@ -564,6 +564,16 @@ def _():
     return made, parameters()
 
 
+@fault("the key's alias was taken away", PQ_04=FAIL)
+def _():
+    return month(events=events(event("DeleteAlias", MOMENT, "alias/CloudTrailGxPKey"))), parameters()
+
+
+@fault("what earlier runs left was not collected", **dict.fromkeys([name.replace("-", "_") for name in CASES], OPEN))
+def _():
+    return replace(month(), review=None), parameters()
+
+
 @fault("what earlier runs left could not be read", **dict.fromkeys([name.replace("-", "_") for name in CASES], OPEN))
 def _():
     return replace(month(), review="No time can be held against the period."), parameters()
