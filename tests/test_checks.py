@@ -1603,6 +1603,25 @@ def test_no_way_to_decrypt_is_open_to_others(action: str) -> None:
     assert f"but it does: {action} allowed by statement 5." in finding.message
 
 
+def test_whoever_reads_log_files_names_the_encryption_context() -> None:
+    condition = {"ForAnyValue:StringEquals": {"kms:EncryptionContextKeys": "aws:cloudtrail:arn"}}
+    finding = judged(
+        "IQ-07", with_key_policy(allow({"AWS": f"arn:aws:iam::{FOREIGN}:root"}, "kms:Decrypt", Condition=condition))
+    )
+    assert finding.verdict is FAIL, finding.message
+
+
+def test_a_key_without_an_arn_has_no_policy_that_can_be_judged() -> None:
+    finding = judged("IQ-07", changed("metadata.Arn", ..., changed("description.KmsKeyId", ALIAS)))
+    assert open_(finding) == ["key policy"]
+    assert "does not say: key ARN." in finding.message
+
+
+def test_a_lock_that_the_answer_does_not_tell_is_not_known() -> None:
+    raw = changed("object_lock.Rule.DefaultRetention.Mode", ...)
+    assert "does not say: Object Lock." in str(judged("IQ-10", raw).observations["Object Lock"])
+
+
 @pytest.mark.parametrize("action", ["kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:Encrypt"])
 def test_no_way_to_encrypt_is_open_to_cloudtrail_for_another_trail(action: str) -> None:
     finding = judged("IQ-07", with_key_policy(allow(CLOUDTRAIL, action)))
@@ -1771,6 +1790,9 @@ def test_grants_that_were_not_asked_for_are_not_known() -> None:
         pytest.param(READER, None, PASS, "", id="by-key-policy"),
         pytest.param(READER + "2", "allowed", PASS, "", id="left-to-identity-policies"),
         pytest.param(READER + "2", "implicitDeny", FAIL, "they do not let it decrypt", id="not-by-identity-policies"),
+        pytest.param(
+            READER + "2", "explicitDeny", FAIL, "they do not let it decrypt", id="denied-by-identity-policies"
+        ),
         pytest.param(
             READER + "2", "undecided without kms:ViaService", INCONCLUSIVE, "undecided without", id="undecided"
         ),

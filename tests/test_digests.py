@@ -180,6 +180,14 @@ def test_log_name() -> None:
     assert log_name(PLACE, LOG_KEY) == LogName(ACCOUNT, HOME, datetime(2026, 1, 5, 20, 55, tzinfo=UTC))
 
 
+@pytest.mark.parametrize(("day", "told"), [(4, True), (7, True), (3, False), (8, False)])
+def test_name_in_the_folder_of_another_day(day: int, told: bool) -> None:
+    for name, key in ((log_name, LOG_KEY), (digest_name, DIGEST_KEY)):
+        moved = key.replace("/2026/01/05/", f"/2026/01/{day:02}/")
+        assert moved != key
+        assert (name(PLACE, moved) is not None) is told
+
+
 def test_digest_name() -> None:
     chain, end = ChainName(ACCOUNT, HOME, "gxp", HOME), datetime(2026, 1, 5, 21, tzinfo=UTC)
     assert digest_name(PLACE, DIGEST_KEY) == DigestName(chain, end, backfill=False)
@@ -335,6 +343,22 @@ def test_member_missing_or_of_another_type(name: str, value: Any) -> None:
 def test_log_member_missing_or_of_another_type(name: str, value: Any) -> None:
     log = {known: item for known, item in {**SECOND.told["logFiles"][0], name: value}.items() if item is not ...}
     assert kinds(verify_digest(written({**SECOND.told, "logFiles": [log]}), KEYS)) == {Kind.CONTENT}
+
+
+def test_newest_event_of_a_log_is_told_where_it_has_one() -> None:
+    (told,) = SECOND.told["logFiles"]
+    for newest in ("2026-01-05T21:59:59Z", None):
+        found = verify_digest(written({**SECOND.told, "logFiles": [{**told, "newestEventTime": newest}]}), KEYS)
+        assert found.digest is not None
+        assert [log.newest and iso(log.newest) for log in found.digest.logs] == [newest]
+
+
+@pytest.mark.parametrize(("sparse", "brackets"), [(17, True), (19, True), (21, False)], ids=["dense", "just", "sparse"])
+def test_text_that_is_all_brackets_is_not_parsed(sparse: int, brackets: bool) -> None:
+    # each 40 bytes of it hold two such marks and more, or less, beyond the million bytes that are free
+    text = b"[" + (b"1" * (sparse - 1) + b",") * 1_000_000 + b"1]"
+    found = verify_digest(raw_of(SECOND, gzip.compress(text, 1, mtime=0)), KEYS)
+    assert ("it is all brackets" in found.problems[0].detail) is brackets
 
 
 @pytest.mark.parametrize("log", [None, 1, "x", [], {}], ids=repr)
@@ -591,6 +615,13 @@ def test_rejected_digest_breaks_the_chain_and_covers_nothing() -> None:
     assert chain.problems.count(Kind.LINK) == 0  # what follows it still names it
     assert len(chain.segments) == 2
     assert Coverage(chain.covered).gaps(BASE, BASE + 3 * HOUR) == [(BASE + HOUR, BASE + 2 * HOUR)]
+
+
+def test_what_is_wrong_with_a_digest_stands_at_its_break() -> None:
+    builder = ChainBuilder(NAME)
+    builder.add(verify_digest(resealed(digestS3Object="x", digestSignatureAlgorithm="SHA1"), KEYS))
+    (broken,) = builder.close(None).breaks
+    assert broken.detail == f"says that it is s3://{BUCKET}/x; declares the algorithm 'SHA1'"
 
 
 def test_unread_digest_is_undecided() -> None:

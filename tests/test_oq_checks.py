@@ -302,6 +302,13 @@ def test_trail_without_a_key() -> None:
     assert encrypted("OQ-03", tallied(SSE_S3), trail).verdict is PASS
 
 
+def test_key_whose_arn_is_not_told() -> None:
+    key = Key("alias/x", Answer("kms:DescribeKey in here", (), {"KeyId": "1"}))
+    finding = judged("OQ-02", trail=replace(TRAIL, key=key))
+    assert finding.verdict is INCONCLUSIVE
+    assert "does not say: the ARN of the key alias/x." in finding.message
+
+
 def test_key_that_the_trail_names_by_alias() -> None:
     trail = replace(TRAIL, key=Key("alias/CloudTrailGxPKey", Answer("kms:DescribeKey", (), {"Arn": KEY})))
     assert encrypted("OQ-02", tallied(TRAILS), trail).verdict is PASS

@@ -564,6 +564,51 @@ def _():
     return made, parameters()
 
 
+@fault("a second trail was stopped", PQ_04=FAIL)
+def _():
+    second = TRAIL.replace("gxp-trail", "second")
+    settings = state(snapshot())
+    known = replace(settings, values={**settings.values, f"account#trails/{REGION}/{second}": {"logging": True}})
+    made = records(lambda one: replace(one, state=known), events=events(event("StopLogging", MOMENT, "second")))
+    return made, parameters()
+
+
+@fault("several records tell of no settings", PQ_04=OPEN, PQ_06=OPEN)
+def _():
+    return records(lambda one: replace(one, state=None, stateless="no recording of kms:GetKeyPolicy")), parameters()
+
+
+@fault("a record without its settings tells of log files", PQ_04=OPEN, PQ_06=OPEN)
+def _():
+    return only("OQ", 2, state=None, stateless="no recording of kms:GetKeyPolicy"), parameters()
+
+
+@fault("a record without its settings tells of log files without encryption", PQ_04=OPEN, PQ_06=FAIL)
+def _():
+    day = date(2026, 3, 17)
+    made = covering(2, lambda one: replace(one, days=dict(one.days) | {day: {KEY: 90, "not encrypted": 6}}))
+    run = [one.run for one in month().review.records if one.run.protocol == "OQ"][2]
+    found = [
+        replace(one, state=None, stateless="no recording") if one.run == run else one for one in made.review.records
+    ]
+    return replace(made, review=replace(made.review, records=tuple(found))), parameters()
+
+
+@fault("a second trail delivered", PQ_05=FAIL, PQ_06=OPEN)
+def _():
+    chosen = [one for one in month().review.records if one.run.protocol == "OQ"][1]
+    second = TRAIL.replace("gxp-trail", "second")
+    return only("OQ", 1, delivered=dict(chosen.delivered) | {second: chosen.delivered[TRAIL]}), parameters()
+
+
+@fault("log files of the last day on which another key was accepted")
+def _():
+    day = date(2026, 3, 18)
+    accepted = {"arn": OTHER_KEY, "start": "2026-03-17T00:00:00Z", "end": "2026-03-18T12:00:00Z", "change_control": "C"}
+    told = {"accepted_kms_keys": [accepted]}
+    return covering(2, lambda one: replace(one, days=dict(one.days) | {day: {OTHER_KEY: 6}})), parameters(expected=told)
+
+
 @fault("the key's alias was taken away", PQ_04=FAIL)
 def _():
     return month(events=events(event("DeleteAlias", MOMENT, "alias/CloudTrailGxPKey"))), parameters()
