@@ -1603,6 +1603,11 @@ def test_no_way_to_decrypt_is_open_to_others(action: str) -> None:
     assert f"but it does: {action} allowed by statement 5." in finding.message
 
 
+def test_every_statement_that_denies_is_told() -> None:
+    finding = judged("IQ-07", with_key_policy(deny("kms:DescribeKey", "*"), deny("kms:Describe*", "*")))
+    assert "which is denied by statement 5, statement 6." in finding.message
+
+
 def test_whoever_reads_log_files_names_the_encryption_context() -> None:
     condition = {"ForAnyValue:StringEquals": {"kms:EncryptionContextKeys": "aws:cloudtrail:arn"}}
     finding = judged(

@@ -102,16 +102,24 @@ def test_rubbish(body: bytes) -> None:
         pytest.param(gzip.compress(b"{}")[:-1], "ends within its content", id="cut"),
         pytest.param(gzip.compress(b"{}") + b"\n\n", "holds bytes behind its content", id="behind"),
         pytest.param(gzip.compress(b""), "", id="nothing within"),
+        pytest.param(
+            gzip.compress(b"{}") + gzip.compress(hashlib.shake_256(b"").digest(60_000))[:-8] + b"\0" * 8,
+            "is no sound gzip",
+            id="checksum of the second member",
+        ),
     ],
 )
 def test_content(body: bytes, problem: str) -> None:
-    assert inflate(body, 100).problem == problem
+    found = inflate(body, 100_000)
+    assert found.problem == problem
+    assert (found.sha256 == "") is bool(problem)
 
 
 @pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3 << 20], ids=str)
 def test_size_at_the_edge_of_a_block(size: int) -> None:
     found = inflate(gzip.compress(b"a" * size, mtime=0), 4 << 20)
     assert (found.problem, found.size) == ("", size)
+    assert found.text == b"a" * size
     assert found.sha256 == hashlib.sha256(b"a" * size).hexdigest()
 
 
@@ -718,6 +726,11 @@ def test_backfilled_hours(relinked: bool) -> None:
     assert chain.covered == ((BASE, BASE + 6 * HOUR),)
     assert [one.kind for one in chain.breaks] == ([] if relinked else [BACKFILLED])
     assert len(chain.accounted) == (0 if relinked else 1)
+
+
+def test_backfills_account_for_the_restart_behind_them_alone() -> None:
+    chain = chain_of(replace(LONG, hours=8, backfilled=(2, 3), restarts=((6, 1),)))
+    assert [one.kind for one in chain.breaks] == [BACKFILLED, RESTART]
 
 
 def test_backfills_that_cover_only_a_part_account_for_nothing() -> None:

@@ -479,6 +479,21 @@ def test_coverage(periods: list[tuple[float, float]], what: str) -> None:
     )
 
 
+def test_nothing_is_due_where_the_window_begins_as_digests_settle() -> None:
+    assert judged("OQ-06", replace(CLEAN, settled=CLEAN.window[0])).verdict is INCONCLUSIVE
+
+
+@pytest.mark.parametrize(("number", "last"), [(20, "s3://x/19 is spoilt"), (21, "1 more")])
+def test_so_many_problems_are_told(number: int, last: str) -> None:
+    problems = Problems(Problem(Kind.HASH, f"s3://x/{at}", "is spoilt") for at in range(number))
+    finding = judged("OQ-05", replace(CLEAN, logs=replace(CLEAN.logs, problems=problems)))
+    assert finding.actual["log files changed"][-1] == last
+    delivery = replace(CLEAN, unknown=tuple(f"folder {at}" for at in range(number)))
+    assert judged("OQ-05", delivery).actual["folders of the log bucket"][-1] == (
+        f"folder {number - 1}" if last != "1 more" else last
+    )
+
+
 def test_several_gaps_are_counted() -> None:
     finding = judged("OQ-06", covering((0, 2), (3, 4)))
     assert "1 more" in finding.message

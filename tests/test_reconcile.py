@@ -202,7 +202,10 @@ def test_unnamed_counts_only_within_the_window(minute: datetime, told: bool) -> 
 
 @pytest.mark.parametrize(
     ("key", "size", "told"),
-    [("x", 0, True), ("folder/", 0, False), ("folder/", 1, True), ("folder/x", 1, True)],
+    [
+        *(("x", 0, True), ("folder/", 0, False), ("folder/", 1, True), ("folder/x", 1, True)),
+        ("x_20260105T2100Z_y.json.gz", 1, True),
+    ],
 )
 def test_no_name_of_a_log(key: str, size: int, told: bool) -> None:
     key = f"AWSLogs/{ACCOUNT}/CloudTrail/{HOME}/2026/01/05/{key}"
@@ -224,6 +227,19 @@ def test_what_is_not_old_enough_waits() -> None:
     tally = book.settled()
     assert (tally.intact, counts(tally)) == (1, {Kind.PLANTED: 1})
     assert not book.book.names(BUCKET, late)
+
+
+def test_what_waits_keeps_nothing_behind_it_from_being_settled() -> None:
+    early, late, book = key_at(BASE + HOUR), key_at(BASE + 5 * HOUR), Book()
+    book.take(late, read_of(late), Stored("a", late, stored_at(late).versions)).take(early, read_of(early))
+    assert counts(book.settled(before=BASE + 3 * HOUR)) == {Kind.PLANTED: 1}
+
+
+def test_bytes_of_all_objects_are_summed() -> None:
+    tally = Tally()
+    for stored in (3, 4):
+        tally.take(read_of("k", stored=stored), BASE.date())
+    assert tally.stored == 7
 
 
 def test_name_without_its_object_waits_for_it() -> None:

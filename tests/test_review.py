@@ -443,6 +443,27 @@ def _():
     return replace(made, trails=()), parameters(expected={"trail_arn": None})
 
 
+@fault(
+    "nothing was run of a trail that the account shows",
+    PQ_01=FAIL,
+    PQ_02=OPEN,
+    PQ_03=OPEN,
+    PQ_04=OPEN,
+    PQ_05=FAIL,
+    PQ_06=OPEN,
+)
+def _():
+    made = month(records=(), register=replace(month().review.register, runs=()))
+    return made, parameters(expected={"trail_arn": None})
+
+
+@fault("one record alone was left", PQ_01=FAIL, PQ_05=FAIL)
+def _():
+    (last,) = [one for one in month().review.records if one.run.protocol == "OQ"][2:3]
+    register = replace(month().review.register, runs=(last.run,))
+    return month(records=(last,), register=register), parameters()
+
+
 @fault("the period has just begun", PQ_05=OPEN)
 def _():
     return month(now=START + HOUR), parameters()
