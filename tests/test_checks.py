@@ -1726,6 +1726,24 @@ def test_an_s3_bucket_key_needs_decryption(rule: dict[str, Any], decrypts: bool,
     assert finding.verdict is expected, finding.message
 
 
+def test_one_rule_that_does_not_tell_of_a_bucket_key_leaves_it_open() -> None:
+    by_kms = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}
+    rules = [by_kms | {"BucketKeyEnabled": False}, by_kms]
+    finding = judged("IQ-07", account() | {"encryption": {"Rules": rules}})
+    assert open_(finding) == ["CloudTrail decrypts, for the S3 Bucket Key"]
+
+
+def test_readers_speak_tls() -> None:
+    denied = deny("kms:*", "*", Condition={"Bool": {"aws:SecureTransport": "false"}})
+    finding = judged("IQ-07", with_key_policy(denied))
+    assert finding.met[f"{READER} may decrypt"] is True
+
+
+def test_both_public_access_blocks_that_are_not_known_are_told() -> None:
+    message = judged("IQ-09", account() | {"block": DENIED, "account_block": DENIED}).message
+    assert "denied; AccessDenied: no). s3control:GetPublicAccessBlock in" in message
+
+
 def test_a_bucket_without_default_encryption_has_no_bucket_key() -> None:
     assert judged("IQ-07", account() | {"encryption": MISSING}).verdict is PASS
     assert judged("IQ-07", changed("description.S3BucketName", ...)).verdict is INCONCLUSIVE

@@ -235,6 +235,19 @@ def test_what_waits_keeps_nothing_behind_it_from_being_settled() -> None:
     assert counts(book.settled(before=BASE + 3 * HOUR)) == {Kind.PLANTED: 1}
 
 
+def test_log_of_the_moment_up_to_which_is_settled_waits() -> None:
+    key, book = key_at(BASE + HOUR), Book()
+    assert counts(book.take(key, read_of(key)).settled(before=BASE + HOUR)) == {}
+    assert counts(book.settled(before=BASE + HOUR + MINUTE)) == {Kind.PLANTED: 1}
+
+
+def test_so_many_names_are_examples() -> None:
+    found = Encrypted()
+    for number in range(30):
+        found.add(read_of(f"k{number}"))
+    assert (found.count, len(found.examples)) == (30, 20)
+
+
 def test_bytes_of_all_objects_are_summed() -> None:
     tally = Tally()
     for stored in (3, 4):
@@ -291,6 +304,13 @@ def older(sha256: str = SHA, **told: Any) -> Read:
         pytest.param((NEWEST, OLDER), (older(failure="403"),), SHA, [Kind.UNREAD], id="refused"),
         pytest.param((NEWEST, MARKER), (), SHA, [Kind.REPLACED], id="put back"),
         pytest.param((NEWEST, OLDER, MARKER), (older(ANOTHER),), SHA, [Kind.REPLACED] * 2, id="both"),
+        pytest.param((NEWEST, OLDER, MARKER), (older(),), SHA, [Kind.REPLACED], id="put back before"),
+        pytest.param(
+            (NEWEST, OLDER, MARKER), (), SHA, [Kind.UNREAD, Kind.REPLACED], id="not read, and put back before"
+        ),
+        pytest.param(
+            (NEWEST, OLDER, MARKER), (older(),), "", [Kind.UNREAD, Kind.REPLACED], id="not sound, and put back"
+        ),
     ],
 )
 def test_history(versions: tuple[Version, ...], reads: tuple[Read, ...], sha256: str, kinds: list[Kind]) -> None:

@@ -577,7 +577,7 @@ def _():
 
 @fault("what lets a reader in was changed", PQ_04=FAIL)
 def _():
-    reader = f"arn:aws:iam::{ACCOUNT}:role/GxPReader"
+    reader = f"arn:aws:iam::{ACCOUNT}:role/team/GxPReader"
     settings = drifted(**{f"key/readers/{reader}/may decrypt": True})
     made = records(
         lambda one: replace(one, state=settings), events=events(event("DetachRolePolicy", MOMENT, "GxPReader"))
@@ -590,7 +590,10 @@ def _():
     second = TRAIL.replace("gxp-trail", "second")
     settings = state(snapshot())
     known = replace(settings, values={**settings.values, f"account#trails/{REGION}/{second}": {"logging": True}})
-    made = records(lambda one: replace(one, state=known), events=events(event("StopLogging", MOMENT, "second")))
+    made = records(
+        lambda one: replace(one, state=known),
+        events=events(event("StopLogging", MOMENT, second), event("StartLogging", MOMENT, "second")),
+    )
     return made, parameters()
 
 
@@ -715,7 +718,7 @@ def controlled(start: Any, end: Any) -> RunParameters:
 def test_a_change_control_covers_its_start_and_not_its_end(start: Any, end: Any, verdict: Verdict) -> None:
     found = judged(since(MOMENT, DISABLED, DISABLING), controlled(start, end))["PQ-04"]
     assert roll_up(one.verdict for one in found) is verdict
-    assert found[0].evidence == ("E-cloudtrail:LookupEvents in eu-west-1",)
+    assert found[0].evidence == ("E-DisableKey",)
 
 
 def between() -> tuple[Any, Any]:
