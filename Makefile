@@ -43,7 +43,7 @@ faults: $(STAMP) ## interrupt whatever writes, at every step and at many moments
 	@$(BIN)/python tests/faults.py
 
 mutants: $(STAMP) ## change checks and digests in one place at a time, and see that a test fails
-	@nice -n 19 $(BIN)/mutmut run --max-children 2
+	@nice -n 19 $(BIN)/python tests/mutants.py run --max-children 2
 
 schema: $(STAMP) ## write parameters/parameters.schema.json from the model
 	@$(BIN)/trailkit schema parameters > parameters/parameters.schema.json

@@ -1603,6 +1603,30 @@ def test_no_way_to_decrypt_is_open_to_others(action: str) -> None:
     assert f"but it does: {action} allowed by statement 5." in finding.message
 
 
+def test_every_statement_that_denies_is_told() -> None:
+    finding = judged("IQ-07", with_key_policy(deny("kms:DescribeKey", "*"), deny("kms:Describe*", "*")))
+    assert "which is denied by statement 5, statement 6." in finding.message
+
+
+def test_whoever_reads_log_files_names_the_encryption_context() -> None:
+    condition = {"ForAnyValue:StringEquals": {"kms:EncryptionContextKeys": "aws:cloudtrail:arn"}}
+    finding = judged(
+        "IQ-07", with_key_policy(allow({"AWS": f"arn:aws:iam::{FOREIGN}:root"}, "kms:Decrypt", Condition=condition))
+    )
+    assert finding.verdict is FAIL, finding.message
+
+
+def test_a_key_without_an_arn_has_no_policy_that_can_be_judged() -> None:
+    finding = judged("IQ-07", changed("metadata.Arn", ..., changed("description.KmsKeyId", ALIAS)))
+    assert open_(finding) == ["key policy"]
+    assert "does not say: key ARN." in finding.message
+
+
+def test_a_lock_that_the_answer_does_not_tell_is_not_known() -> None:
+    raw = changed("object_lock.Rule.DefaultRetention.Mode", ...)
+    assert "does not say: Object Lock." in str(judged("IQ-10", raw).observations["Object Lock"])
+
+
 @pytest.mark.parametrize("action", ["kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:Encrypt"])
 def test_no_way_to_encrypt_is_open_to_cloudtrail_for_another_trail(action: str) -> None:
     finding = judged("IQ-07", with_key_policy(allow(CLOUDTRAIL, action)))
@@ -1702,6 +1726,24 @@ def test_an_s3_bucket_key_needs_decryption(rule: dict[str, Any], decrypts: bool,
     assert finding.verdict is expected, finding.message
 
 
+def test_one_rule_that_does_not_tell_of_a_bucket_key_leaves_it_open() -> None:
+    by_kms = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}
+    rules = [by_kms | {"BucketKeyEnabled": False}, by_kms]
+    finding = judged("IQ-07", account() | {"encryption": {"Rules": rules}})
+    assert open_(finding) == ["CloudTrail decrypts, for the S3 Bucket Key"]
+
+
+def test_readers_speak_tls() -> None:
+    denied = deny("kms:*", "*", Condition={"Bool": {"aws:SecureTransport": "false"}})
+    finding = judged("IQ-07", with_key_policy(denied))
+    assert finding.met[f"{READER} may decrypt"] is True
+
+
+def test_both_public_access_blocks_that_are_not_known_are_told() -> None:
+    message = judged("IQ-09", account() | {"block": DENIED, "account_block": DENIED}).message
+    assert "denied; AccessDenied: no). s3control:GetPublicAccessBlock in" in message
+
+
 def test_a_bucket_without_default_encryption_has_no_bucket_key() -> None:
     assert judged("IQ-07", account() | {"encryption": MISSING}).verdict is PASS
     assert judged("IQ-07", changed("description.S3BucketName", ...)).verdict is INCONCLUSIVE
@@ -1771,6 +1813,9 @@ def test_grants_that_were_not_asked_for_are_not_known() -> None:
         pytest.param(READER, None, PASS, "", id="by-key-policy"),
         pytest.param(READER + "2", "allowed", PASS, "", id="left-to-identity-policies"),
         pytest.param(READER + "2", "implicitDeny", FAIL, "they do not let it decrypt", id="not-by-identity-policies"),
+        pytest.param(
+            READER + "2", "explicitDeny", FAIL, "they do not let it decrypt", id="denied-by-identity-policies"
+        ),
         pytest.param(
             READER + "2", "undecided without kms:ViaService", INCONCLUSIVE, "undecided without", id="undecided"
         ),

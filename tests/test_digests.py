@@ -102,16 +102,24 @@ def test_rubbish(body: bytes) -> None:
         pytest.param(gzip.compress(b"{}")[:-1], "ends within its content", id="cut"),
         pytest.param(gzip.compress(b"{}") + b"\n\n", "holds bytes behind its content", id="behind"),
         pytest.param(gzip.compress(b""), "", id="nothing within"),
+        pytest.param(
+            gzip.compress(b"{}") + gzip.compress(hashlib.shake_256(b"").digest(60_000))[:-8] + b"\0" * 8,
+            "is no sound gzip",
+            id="checksum of the second member",
+        ),
     ],
 )
 def test_content(body: bytes, problem: str) -> None:
-    assert inflate(body, 100).problem == problem
+    found = inflate(body, 100_000)
+    assert found.problem == problem
+    assert (found.sha256 == "") is bool(problem)
 
 
 @pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3 << 20], ids=str)
 def test_size_at_the_edge_of_a_block(size: int) -> None:
     found = inflate(gzip.compress(b"a" * size, mtime=0), 4 << 20)
     assert (found.problem, found.size) == ("", size)
+    assert found.text == b"a" * size
     assert found.sha256 == hashlib.sha256(b"a" * size).hexdigest()
 
 
@@ -178,6 +186,14 @@ DIGEST_KEY = (
 
 def test_log_name() -> None:
     assert log_name(PLACE, LOG_KEY) == LogName(ACCOUNT, HOME, datetime(2026, 1, 5, 20, 55, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(("day", "told"), [(4, True), (7, True), (3, False), (8, False)])
+def test_name_in_the_folder_of_another_day(day: int, told: bool) -> None:
+    for name, key in ((log_name, LOG_KEY), (digest_name, DIGEST_KEY)):
+        moved = key.replace("/2026/01/05/", f"/2026/01/{day:02}/")
+        assert moved != key
+        assert (name(PLACE, moved) is not None) is told
 
 
 def test_digest_name() -> None:
@@ -335,6 +351,22 @@ def test_member_missing_or_of_another_type(name: str, value: Any) -> None:
 def test_log_member_missing_or_of_another_type(name: str, value: Any) -> None:
     log = {known: item for known, item in {**SECOND.told["logFiles"][0], name: value}.items() if item is not ...}
     assert kinds(verify_digest(written({**SECOND.told, "logFiles": [log]}), KEYS)) == {Kind.CONTENT}
+
+
+def test_newest_event_of_a_log_is_told_where_it_has_one() -> None:
+    (told,) = SECOND.told["logFiles"]
+    for newest in ("2026-01-05T21:59:59Z", None):
+        found = verify_digest(written({**SECOND.told, "logFiles": [{**told, "newestEventTime": newest}]}), KEYS)
+        assert found.digest is not None
+        assert [log.newest and iso(log.newest) for log in found.digest.logs] == [newest]
+
+
+@pytest.mark.parametrize(("sparse", "brackets"), [(17, True), (19, True), (21, False)], ids=["dense", "just", "sparse"])
+def test_text_that_is_all_brackets_is_not_parsed(sparse: int, brackets: bool) -> None:
+    # each 40 bytes of it hold two such marks and more, or less, beyond the million bytes that are free
+    text = b"[" + (b"1" * (sparse - 1) + b",") * 1_000_000 + b"1]"
+    found = verify_digest(raw_of(SECOND, gzip.compress(text, 1, mtime=0)), KEYS)
+    assert ("it is all brackets" in found.problems[0].detail) is brackets
 
 
 @pytest.mark.parametrize("log", [None, 1, "x", [], {}], ids=repr)
@@ -593,6 +625,13 @@ def test_rejected_digest_breaks_the_chain_and_covers_nothing() -> None:
     assert Coverage(chain.covered).gaps(BASE, BASE + 3 * HOUR) == [(BASE + HOUR, BASE + 2 * HOUR)]
 
 
+def test_what_is_wrong_with_a_digest_stands_at_its_break() -> None:
+    builder = ChainBuilder(NAME)
+    builder.add(verify_digest(resealed(digestS3Object="x", digestSignatureAlgorithm="SHA1"), KEYS))
+    (broken,) = builder.close(None).breaks
+    assert broken.detail == f"says that it is s3://{BUCKET}/x; declares the algorithm 'SHA1'"
+
+
 def test_unread_digest_is_undecided() -> None:
     builder = ChainBuilder(NAME)
     builder.add(verify_digest(raw_of(FIRST), KEYS))
@@ -687,6 +726,11 @@ def test_backfilled_hours(relinked: bool) -> None:
     assert chain.covered == ((BASE, BASE + 6 * HOUR),)
     assert [one.kind for one in chain.breaks] == ([] if relinked else [BACKFILLED])
     assert len(chain.accounted) == (0 if relinked else 1)
+
+
+def test_backfills_account_for_the_restart_behind_them_alone() -> None:
+    chain = chain_of(replace(LONG, hours=8, backfilled=(2, 3), restarts=((6, 1),)))
+    assert [one.kind for one in chain.breaks] == [BACKFILLED, RESTART]
 
 
 def test_backfills_that_cover_only_a_part_account_for_nothing() -> None:

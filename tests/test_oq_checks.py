@@ -302,6 +302,13 @@ def test_trail_without_a_key() -> None:
     assert encrypted("OQ-03", tallied(SSE_S3), trail).verdict is PASS
 
 
+def test_key_whose_arn_is_not_told() -> None:
+    key = Key("alias/x", Answer("kms:DescribeKey in here", (), {"KeyId": "1"}))
+    finding = judged("OQ-02", trail=replace(TRAIL, key=key))
+    assert finding.verdict is INCONCLUSIVE
+    assert "does not say: the ARN of the key alias/x." in finding.message
+
+
 def test_key_that_the_trail_names_by_alias() -> None:
     trail = replace(TRAIL, key=Key("alias/CloudTrailGxPKey", Answer("kms:DescribeKey", (), {"Arn": KEY})))
     assert encrypted("OQ-02", tallied(TRAILS), trail).verdict is PASS
@@ -469,6 +476,21 @@ def test_coverage(periods: list[tuple[float, float]], what: str) -> None:
     assert what.split(", from", maxsplit=1)[0] in finding.message
     assert (
         f"{ACCOUNT} {HOME}: {what}".replace(", from", " from") in finding.message.replace(", from", " from") or not what
+    )
+
+
+def test_nothing_is_due_where_the_window_begins_as_digests_settle() -> None:
+    assert judged("OQ-06", replace(CLEAN, settled=CLEAN.window[0])).verdict is INCONCLUSIVE
+
+
+@pytest.mark.parametrize(("number", "last"), [(20, "s3://x/19 is spoilt"), (21, "1 more")])
+def test_so_many_problems_are_told(number: int, last: str) -> None:
+    problems = Problems(Problem(Kind.HASH, f"s3://x/{at}", "is spoilt") for at in range(number))
+    finding = judged("OQ-05", replace(CLEAN, logs=replace(CLEAN.logs, problems=problems)))
+    assert finding.actual["log files changed"][-1] == last
+    delivery = replace(CLEAN, unknown=tuple(f"folder {at}" for at in range(number)))
+    assert judged("OQ-05", delivery).actual["folders of the log bucket"][-1] == (
+        f"folder {number - 1}" if last != "1 more" else last
     )
 
 

@@ -202,7 +202,10 @@ def test_unnamed_counts_only_within_the_window(minute: datetime, told: bool) -> 
 
 @pytest.mark.parametrize(
     ("key", "size", "told"),
-    [("x", 0, True), ("folder/", 0, False), ("folder/", 1, True), ("folder/x", 1, True)],
+    [
+        *(("x", 0, True), ("folder/", 0, False), ("folder/", 1, True), ("folder/x", 1, True)),
+        ("x_20260105T2100Z_y.json.gz", 1, True),
+    ],
 )
 def test_no_name_of_a_log(key: str, size: int, told: bool) -> None:
     key = f"AWSLogs/{ACCOUNT}/CloudTrail/{HOME}/2026/01/05/{key}"
@@ -224,6 +227,32 @@ def test_what_is_not_old_enough_waits() -> None:
     tally = book.settled()
     assert (tally.intact, counts(tally)) == (1, {Kind.PLANTED: 1})
     assert not book.book.names(BUCKET, late)
+
+
+def test_what_waits_keeps_nothing_behind_it_from_being_settled() -> None:
+    early, late, book = key_at(BASE + HOUR), key_at(BASE + 5 * HOUR), Book()
+    book.take(late, read_of(late), Stored("a", late, stored_at(late).versions)).take(early, read_of(early))
+    assert counts(book.settled(before=BASE + 3 * HOUR)) == {Kind.PLANTED: 1}
+
+
+def test_log_of_the_moment_up_to_which_is_settled_waits() -> None:
+    key, book = key_at(BASE + HOUR), Book()
+    assert counts(book.take(key, read_of(key)).settled(before=BASE + HOUR)) == {}
+    assert counts(book.settled(before=BASE + HOUR + MINUTE)) == {Kind.PLANTED: 1}
+
+
+def test_so_many_names_are_examples() -> None:
+    found = Encrypted()
+    for number in range(30):
+        found.add(read_of(f"k{number}"))
+    assert (found.count, len(found.examples)) == (30, 20)
+
+
+def test_bytes_of_all_objects_are_summed() -> None:
+    tally = Tally()
+    for stored in (3, 4):
+        tally.take(read_of("k", stored=stored), BASE.date())
+    assert tally.stored == 7
 
 
 def test_name_without_its_object_waits_for_it() -> None:
@@ -275,6 +304,13 @@ def older(sha256: str = SHA, **told: Any) -> Read:
         pytest.param((NEWEST, OLDER), (older(failure="403"),), SHA, [Kind.UNREAD], id="refused"),
         pytest.param((NEWEST, MARKER), (), SHA, [Kind.REPLACED], id="put back"),
         pytest.param((NEWEST, OLDER, MARKER), (older(ANOTHER),), SHA, [Kind.REPLACED] * 2, id="both"),
+        pytest.param((NEWEST, OLDER, MARKER), (older(),), SHA, [Kind.REPLACED], id="put back before"),
+        pytest.param(
+            (NEWEST, OLDER, MARKER), (), SHA, [Kind.UNREAD, Kind.REPLACED], id="not read, and put back before"
+        ),
+        pytest.param(
+            (NEWEST, OLDER, MARKER), (older(),), "", [Kind.UNREAD, Kind.REPLACED], id="not sound, and put back"
+        ),
     ],
 )
 def test_history(versions: tuple[Version, ...], reads: tuple[Read, ...], sha256: str, kinds: list[Kind]) -> None:
@@ -322,3 +358,19 @@ def test_unread_objects_are_counted_and_the_first_is_told() -> None:
     tally.take(read_of("b", failure="could not be read: 500"), BASE.date())
     assert (tally.objects, tally.unread, tally.encryption) == (2, 2, {})
     assert tally.failure == f"s3://{BUCKET}/a could not be read: 403"
+
+
+def test_lag_data_keys_and_unsearched_logs_are_counted() -> None:
+    keys = [key_at(BASE + HOUR, f"unique{number:010}") for number in range(3)]
+    book = Book()
+    for key, found in zip(keys, ({"a": 2}, {"a": 1, "b": 1}, None), strict=True):
+        book.name(key, newest=BASE + HOUR).take(key, read_of(key, data_keys=found))
+    tally = book.settled()
+    assert (tally.data_keys, tally.unsearched, tally.lags) == ({"a": 3, "b": 1}, 1, {0: 3})
+
+
+def test_first_of_several_objects_of_one_time_is_told() -> None:
+    found = Encrypted()
+    for name in ("k1", "k2"):
+        found.add(read_of(name, modified=BASE))
+    assert (found.oldest, found.newest) == (f"s3://{BUCKET}/k1", f"s3://{BUCKET}/k1")

@@ -562,6 +562,27 @@ def _():
     return replace(made, trails=()), parameters(expected={"trail_arn": None})
 
 
+@fault(
+    "nothing was run of a trail that the account shows",
+    PQ_01=FAIL,
+    PQ_02=OPEN,
+    PQ_03=OPEN,
+    PQ_04=OPEN,
+    PQ_05=FAIL,
+    PQ_06=OPEN,
+)
+def _():
+    made = month(records=(), register=replace(month().review.register, runs=()))
+    return made, parameters(expected={"trail_arn": None})
+
+
+@fault("one record alone was left", PQ_01=FAIL, PQ_05=FAIL)
+def _():
+    (last,) = [one for one in month().review.records if one.run.protocol == "OQ"][2:3]
+    register = replace(month().review.register, runs=(last.run,))
+    return month(records=(last,), register=register), parameters()
+
+
 @fault("the period has just begun", PQ_05=OPEN)
 def _():
     return month(now=START + HOUR), parameters()
@@ -675,12 +696,70 @@ def _():
 
 @fault("what lets a reader in was changed", PQ_04=FAIL)
 def _():
-    reader = f"arn:aws:iam::{ACCOUNT}:role/GxPReader"
+    reader = f"arn:aws:iam::{ACCOUNT}:role/team/GxPReader"
     settings = drifted(**{f"key/readers/{reader}/may decrypt": True})
     made = records(
         lambda one: replace(one, state=settings), events=events(event("DetachRolePolicy", MOMENT, "GxPReader"))
     )
     return made, parameters()
+
+
+@fault("a second trail was stopped", PQ_04=FAIL)
+def _():
+    second = TRAIL.replace("gxp-trail", "second")
+    settings = state(snapshot())
+    known = replace(settings, values={**settings.values, f"account#trails/{REGION}/{second}": {"logging": True}})
+    made = records(
+        lambda one: replace(one, state=known),
+        events=events(event("StopLogging", MOMENT, second), event("StartLogging", MOMENT, "second")),
+    )
+    return made, parameters()
+
+
+@fault("several records tell of no settings", PQ_04=OPEN, PQ_06=OPEN)
+def _():
+    return records(lambda one: replace(one, state=None, stateless="no recording of kms:GetKeyPolicy")), parameters()
+
+
+@fault("a record without its settings tells of log files", PQ_04=OPEN, PQ_06=OPEN)
+def _():
+    return only("OQ", 2, state=None, stateless="no recording of kms:GetKeyPolicy"), parameters()
+
+
+@fault("a record without its settings tells of log files without encryption", PQ_04=OPEN, PQ_06=FAIL)
+def _():
+    day = date(2026, 3, 17)
+    made = covering(2, lambda one: replace(one, days=dict(one.days) | {day: {KEY: 90, "not encrypted": 6}}))
+    run = [one.run for one in month().review.records if one.run.protocol == "OQ"][2]
+    found = [
+        replace(one, state=None, stateless="no recording") if one.run == run else one for one in made.review.records
+    ]
+    return replace(made, review=replace(made.review, records=tuple(found))), parameters()
+
+
+@fault("a second trail delivered", PQ_05=FAIL, PQ_06=OPEN)
+def _():
+    chosen = [one for one in month().review.records if one.run.protocol == "OQ"][1]
+    second = TRAIL.replace("gxp-trail", "second")
+    return only("OQ", 1, delivered=dict(chosen.delivered) | {second: chosen.delivered[TRAIL]}), parameters()
+
+
+@fault("log files of the last day on which another key was accepted")
+def _():
+    day = date(2026, 3, 18)
+    accepted = {"arn": OTHER_KEY, "start": "2026-03-17T00:00:00Z", "end": "2026-03-18T12:00:00Z", "change_control": "C"}
+    told = {"accepted_kms_keys": [accepted]}
+    return covering(2, lambda one: replace(one, days=dict(one.days) | {day: {OTHER_KEY: 6}})), parameters(expected=told)
+
+
+@fault("the key's alias was taken away", PQ_04=FAIL)
+def _():
+    return month(events=events(event("DeleteAlias", MOMENT, "alias/CloudTrailGxPKey"))), parameters()
+
+
+@fault("what earlier runs left was not collected", **dict.fromkeys([name.replace("-", "_") for name in CASES], OPEN))
+def _():
+    return replace(month(), review=None), parameters()
 
 
 @fault("what earlier runs left could not be read", **dict.fromkeys([name.replace("-", "_") for name in CASES], OPEN))
@@ -758,7 +837,7 @@ def controlled(start: Any, end: Any) -> RunParameters:
 def test_a_change_control_covers_its_start_and_not_its_end(start: Any, end: Any, verdict: Verdict) -> None:
     found = judged(since(MOMENT, DISABLED, DISABLING), controlled(start, end))["PQ-04"]
     assert roll_up(one.verdict for one in found) is verdict
-    assert found[0].evidence == ("E-cloudtrail:LookupEvents in eu-west-1",)
+    assert found[0].evidence == ("E-DisableKey",)
 
 
 def between() -> tuple[Any, Any]:

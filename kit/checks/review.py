@@ -254,10 +254,12 @@ def key_of(one: Reviewed, trail: str) -> Json:
 
 
 def _is_key_known(one: Reviewed, trail: str) -> bool:
-    """Return whether a record tells which key a trail had, or that it had none."""
-    return one.state is not None and (
-        key_of(one, trail) is not None or not is_open(one.state, f"{trail}#key/Arn")
-    )  # fmt: skip
+    """Return whether a record tells which key a trail had, or that it had none: it knows the trail, and what it does
+    not say of it AWS did answer.
+    """
+    if one.state is None or not any(path.startswith(f"{trail}#") for path in one.state.values):
+        return False
+    return key_of(one, trail) is not None or not is_open(one.state, f"{trail}#key/Arn")
 
 
 def _read_apart(review: Review, read: Collection[date]) -> list[str]:
