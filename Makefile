@@ -38,6 +38,7 @@ bench: $(STAMP) ## measure speed and memory
 	@$(BIN)/python tests/bench_render.py
 	@$(BIN)/python tests/bench_index.py
 	@$(BIN)/python tests/bench_review.py
+	@$(BIN)/python tests/bench_rounds.py
 
 faults: $(STAMP) ## interrupt whatever writes, at every step and at many moments
 	@$(BIN)/python tests/faults.py
