@@ -895,6 +895,7 @@ def test_a_key_may_be_named_in_any_way(named: str, stated: str) -> None:
         (KEY, {"metadata": DENIED, "expected_key": DENIED}, PASS),
         (KEY_ID, {"metadata": DENIED}, INCONCLUSIVE),
         (ALIAS, {"metadata": MISSING}, INCONCLUSIVE),
+        (f"arn:aws:kms:{REGION}:{ACCOUNT}:{ALIAS}", {"metadata": DENIED}, INCONCLUSIVE),
         (ALIAS, {"metadata": {"KeyId": KEY_ID}}, INCONCLUSIVE),
     ],
 )
@@ -1731,6 +1732,12 @@ def test_one_rule_that_does_not_tell_of_a_bucket_key_leaves_it_open() -> None:
     rules = [by_kms | {"BucketKeyEnabled": False}, by_kms]
     finding = judged("IQ-07", account() | {"encryption": {"Rules": rules}})
     assert open_(finding) == ["CloudTrail decrypts, for the S3 Bucket Key"]
+
+
+def test_each_reader_is_judged() -> None:
+    readers = [READER + "2", READER, READER + "3"]
+    finding = judged("IQ-07", account() | {"simulations": {}}, parameters(reader_role_arns=readers))
+    assert [finding.met[f"{reader} may decrypt"] for reader in readers] == [None, True, None]
 
 
 def test_readers_speak_tls() -> None:

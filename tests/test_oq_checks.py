@@ -533,6 +533,14 @@ def test_several_gaps_that_are_not_known_are_counted() -> None:
     assert finding.message.count(f"{ACCOUNT} {HOME}, which is not enabled now: ") == 2
 
 
+def test_everything_that_is_not_known_of_the_coverage_is_told() -> None:
+    other = next(area for area in CLEAN.required if area != (ACCOUNT, HOME))
+    chains = covering((0, 2), (3, 7)).chains | {other: replace(CLEAN.chains[other], covered=(), undecided=1)}
+    message = judged("OQ-06", replace(CLEAN, chains=chains, required=(other,))).message
+    assert "1 digest that could not be judged" in message
+    assert "which is not enabled now" in message
+
+
 def test_gap_elsewhere_outweighs_what_is_not_known() -> None:
     delivery = replace(covering((0, 2), (3, 7)), unlisted=frozenset({(ACCOUNT, ELSEWHERE)}))
     assert judged("OQ-06", delivery).verdict is FAIL

@@ -633,6 +633,19 @@ def _():
     return covering(2, lambda one: replace(one, days=dict(one.days) | {day: {OTHER_KEY: 6}})), parameters(expected=told)
 
 
+@fault("the key was disabled, and two records lie before the period", PQ_04=FAIL)
+def _():
+    made = since(MOMENT, DISABLED, DISABLING)
+    (first, *_) = made.review.records
+    before = replace(first, run=run_of("IQ", START - 5 * DAY))
+    return replace(made, review=replace(made.review, records=(before, *made.review.records))), parameters()
+
+
+@fault("qualifications as far apart as they may be")
+def _():
+    return month(), parameters(expected={"review": {"iq_every_days": 18, "oq_every_days": 8}})
+
+
 @fault("the key's alias was taken away", PQ_04=FAIL)
 def _():
     return month(events=events(event("DeleteAlias", MOMENT, "alias/CloudTrailGxPKey"))), parameters()
