@@ -915,9 +915,9 @@ def test_a_key_that_could_not_be_resolved_was_not_asked_for_more(case: str) -> N
 
 def test_a_moment_and_a_number_are_observed_as_they_are_read() -> None:
     raw = account()
-    raw["metadata"] |= {"CreationDate": datetime(2026, 1, 1, 12, tzinfo=UTC), "MultiRegion": None}
+    raw["metadata"] |= {"CreationDate": datetime(2026, 1, 1, 12, tzinfo=UTC), "MultiRegion": 1.5}
     observations = judged("IQ-05", raw).observations
-    assert (observations["CreationDate"], observations["MultiRegion"]) == ("2026-01-01 12:00:00 UTC", "None")
+    assert (observations["CreationDate"], observations["MultiRegion"]) == ("2026-01-01 12:00:00 UTC", "1.5")
 
 
 def test_what_a_key_is_is_told() -> None:
@@ -1741,9 +1741,34 @@ def test_each_reader_is_judged() -> None:
 
 
 def test_readers_speak_tls() -> None:
-    denied = deny("kms:*", "*", Condition={"Bool": {"aws:SecureTransport": "false"}})
-    finding = judged("IQ-07", with_key_policy(denied))
-    assert finding.met[f"{READER} may decrypt"] is True
+    statements = key_statements()
+    statements[2]["Condition"] |= {"Bool": {"aws:SecureTransport": "true"}}
+    assert judged("IQ-07", with_key_policy(base=statements)).met[f"{READER} may decrypt"] is True
+
+
+def test_what_an_organizations_condition_needs_is_told_of_encryption_and_of_decryption() -> None:
+    bound = {"StringEquals": {"aws:SourceOrgID": ORGANIZATION}}
+    statements = [*encrypting(**bound), allow(CLOUDTRAIL, "kms:Decrypt", Condition=bound)]
+    raw = with_key_policy(base=statements)
+    raw["encryption"]["Rules"][0] = {
+        "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}, "BucketKeyEnabled": True,
+    }  # fmt: skip
+    finding = judged("IQ-07", raw)
+    assert finding.met["CloudTrail decrypts, for the S3 Bucket Key"] is None
+    assert finding.message.count("The parameter expected.organization_id is not stated.") >= 1
+
+
+def test_cloudtrail_writes_nowhere_for_another_accounts_trail() -> None:
+    any_trail = {"StringLike": {"aws:SourceArn": "arn:aws:cloudtrail:*:*:trail/*"}}
+    finding = judged(
+        "IQ-09", with_bucket_policy(allow(CLOUDTRAIL, "s3:PutObject", f"{BUCKET}/other/*", Condition=any_trail))
+    )
+    assert unmet(finding) == ["CloudTrail writes with a foreign aws:SourceArn"]
+
+
+def test_one_region_that_did_not_answer_is_told_of_several() -> None:
+    raw = changed("regions", {REGION: DENIED, ELSEWHERE: DENIED})
+    assert judged("IQ-03", raw).message.count("gave no value") == 1
 
 
 def test_both_public_access_blocks_that_are_not_known_are_told() -> None:

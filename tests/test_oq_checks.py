@@ -336,6 +336,14 @@ def test_accepted_key(case: str, start: int, end: int, verdict: Verdict) -> None
     assert encrypted(case, tallied(("aws:kms", KEY[:-1])), accepted_kms_keys=[accepted]).verdict is FAIL
 
 
+def test_every_change_control_of_an_accepted_key_is_told() -> None:
+    accepted = [
+        {"arn": OTHER_KEY, "start": BASE.isoformat(), "end": NOW.isoformat(), "change_control": name}
+        for name in ("CC-1", "CC-2")
+    ]
+    assert "CC-1, CC-2" in str(encrypted("OQ-02", tallied(ANOTHER), accepted_kms_keys=accepted).observations)
+
+
 def test_object_without_a_time_is_under_no_accepted_key() -> None:
     tally = Tally()
     tally.take(Read(BUCKET, "k", "", encryption="aws:kms", encryption_key=OTHER_KEY), BASE.date())
