@@ -1766,6 +1766,33 @@ def test_cloudtrail_writes_nowhere_for_another_accounts_trail() -> None:
     assert unmet(finding) == ["CloudTrail writes with a foreign aws:SourceArn"]
 
 
+def test_every_statement_that_lets_cloudtrail_write_is_told() -> None:
+    reads, writes = bucket_statements()
+    parts = [
+        writes | {"Sid": kind, "Resource": f"{BUCKET}/AWSLogs/{ACCOUNT}/{kind}/*"}
+        for kind in ("CloudTrail", "CloudTrail-Digest")
+    ]
+    finding = judged("IQ-09", with_bucket_policy(base=[reads, *parts]))
+    assert finding.actual[WRITES_LOGS] == 'allowed by statement "CloudTrail", statement "CloudTrail-Digest"'
+
+
+def test_every_region_that_is_not_known_is_told() -> None:
+    enabled = (REGION, ELSEWHERE, "eu-west-1")
+    denied = judged(
+        "IQ-11", changed("enabled", enabled) | {"regions": {REGION: (TRAIL,), ELSEWHERE: DENIED, "eu-west-1": DENIED}}
+    )
+    assert f"denied; AccessDenied: no). cloudtrail:DescribeTrails in {ELSEWHERE}" in denied.message
+    assert (
+        f"Not asked: eu-west-1, {ELSEWHERE};"
+        in judged("IQ-11", changed("enabled", enabled) | {"regions": {REGION: (TRAIL,)}}).message
+    )
+
+
+def test_a_trail_is_described_by_its_home_region() -> None:
+    raw = changed("description.LogFileValidationEnabled", ...) | {"regions": {ELSEWHERE: (TRAIL,), REGION: (TRAIL,)}}
+    assert f"The answer to cloudtrail:DescribeTrails in {REGION} does not say" in judged("IQ-08", raw).message
+
+
 def test_one_region_that_did_not_answer_is_told_of_several() -> None:
     raw = changed("regions", {REGION: DENIED, ELSEWHERE: DENIED})
     assert judged("IQ-03", raw).message.count("gave no value") == 1
@@ -2203,6 +2230,12 @@ def test_public_access_is_blocked_by_bucket_or_account(bucket: Any, whole: Any, 
             [rule(Expiration={"Days": 3649})], FAIL, 'rule "tidy": objects after 3,649 days', id="a-day-early"
         ),
         pytest.param([rule(Expiration={"Days": 1}, Status="Disabled")], PASS, "", id="disabled"),
+        pytest.param(
+            [rule(Expiration={"Days": 9}, Status="Disabled"), rule(Expiration={"Days": 1})],
+            FAIL,
+            "objects after 1 day.",
+            id="behind-a-disabled-one",
+        ),
         pytest.param([{"Status": "Disabled", "Filter": "x", "Expiration": "x"}], PASS, "", id="disabled-nonsense"),
         pytest.param([rule(Expiration={"Days": 1}, Status="Paused")], FAIL, "after 1 day", id="status-not-documented"),
         pytest.param(

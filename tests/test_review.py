@@ -137,6 +137,11 @@ def _():
     return month(), parameters(expected={"review": {"iq_every_days": 35}})
 
 
+@fault("how often the installation is qualified is not stated", PQ_01=OPEN)
+def _():
+    return month(), parameters(expected={"review": {"oq_every_days": 8}})
+
+
 @fault("a run that failed and was not repeated", PQ_01=FAIL, PQ_05=FAIL)
 def _():
     last = [one.run for one in month().review.records if one.run.protocol == "OQ"][2]
