@@ -895,6 +895,7 @@ def test_a_key_may_be_named_in_any_way(named: str, stated: str) -> None:
         (KEY, {"metadata": DENIED, "expected_key": DENIED}, PASS),
         (KEY_ID, {"metadata": DENIED}, INCONCLUSIVE),
         (ALIAS, {"metadata": MISSING}, INCONCLUSIVE),
+        (f"arn:aws:kms:{REGION}:{ACCOUNT}:{ALIAS}", {"metadata": DENIED}, INCONCLUSIVE),
         (ALIAS, {"metadata": {"KeyId": KEY_ID}}, INCONCLUSIVE),
     ],
 )
@@ -914,9 +915,9 @@ def test_a_key_that_could_not_be_resolved_was_not_asked_for_more(case: str) -> N
 
 def test_a_moment_and_a_number_are_observed_as_they_are_read() -> None:
     raw = account()
-    raw["metadata"] |= {"CreationDate": datetime(2026, 1, 1, 12, tzinfo=UTC), "MultiRegion": None}
+    raw["metadata"] |= {"CreationDate": datetime(2026, 1, 1, 12, tzinfo=UTC), "MultiRegion": 1.5}
     observations = judged("IQ-05", raw).observations
-    assert (observations["CreationDate"], observations["MultiRegion"]) == ("2026-01-01 12:00:00 UTC", "None")
+    assert (observations["CreationDate"], observations["MultiRegion"]) == ("2026-01-01 12:00:00 UTC", "1.5")
 
 
 def test_what_a_key_is_is_told() -> None:
@@ -1733,10 +1734,68 @@ def test_one_rule_that_does_not_tell_of_a_bucket_key_leaves_it_open() -> None:
     assert open_(finding) == ["CloudTrail decrypts, for the S3 Bucket Key"]
 
 
+def test_each_reader_is_judged() -> None:
+    readers = [READER + "2", READER, READER + "3"]
+    finding = judged("IQ-07", account() | {"simulations": {}}, parameters(reader_role_arns=readers))
+    assert [finding.met[f"{reader} may decrypt"] for reader in readers] == [None, True, None]
+
+
 def test_readers_speak_tls() -> None:
-    denied = deny("kms:*", "*", Condition={"Bool": {"aws:SecureTransport": "false"}})
-    finding = judged("IQ-07", with_key_policy(denied))
-    assert finding.met[f"{READER} may decrypt"] is True
+    statements = key_statements()
+    statements[2]["Condition"] |= {"Bool": {"aws:SecureTransport": "true"}}
+    assert judged("IQ-07", with_key_policy(base=statements)).met[f"{READER} may decrypt"] is True
+
+
+def test_what_an_organizations_condition_needs_is_told_of_encryption_and_of_decryption() -> None:
+    bound = {"StringEquals": {"aws:SourceOrgID": ORGANIZATION}}
+    statements = [*encrypting(**bound), allow(CLOUDTRAIL, "kms:Decrypt", Condition=bound)]
+    raw = with_key_policy(base=statements)
+    raw["encryption"]["Rules"][0] = {
+        "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}, "BucketKeyEnabled": True,
+    }  # fmt: skip
+    finding = judged("IQ-07", raw)
+    assert finding.met["CloudTrail decrypts, for the S3 Bucket Key"] is None
+    assert finding.message.count("The parameter expected.organization_id is not stated.") >= 1
+
+
+def test_cloudtrail_writes_nowhere_for_another_accounts_trail() -> None:
+    any_trail = {"StringLike": {"aws:SourceArn": "arn:aws:cloudtrail:*:*:trail/*"}}
+    finding = judged(
+        "IQ-09", with_bucket_policy(allow(CLOUDTRAIL, "s3:PutObject", f"{BUCKET}/other/*", Condition=any_trail))
+    )
+    assert unmet(finding) == ["CloudTrail writes with a foreign aws:SourceArn"]
+
+
+def test_every_statement_that_lets_cloudtrail_write_is_told() -> None:
+    reads, writes = bucket_statements()
+    parts = [
+        writes | {"Sid": kind, "Resource": f"{BUCKET}/AWSLogs/{ACCOUNT}/{kind}/*"}
+        for kind in ("CloudTrail", "CloudTrail-Digest")
+    ]
+    finding = judged("IQ-09", with_bucket_policy(base=[reads, *parts]))
+    assert finding.actual[WRITES_LOGS] == 'allowed by statement "CloudTrail", statement "CloudTrail-Digest"'
+
+
+def test_every_region_that_is_not_known_is_told() -> None:
+    enabled = (REGION, ELSEWHERE, "eu-west-1")
+    denied = judged(
+        "IQ-11", changed("enabled", enabled) | {"regions": {REGION: (TRAIL,), ELSEWHERE: DENIED, "eu-west-1": DENIED}}
+    )
+    assert f"denied; AccessDenied: no). cloudtrail:DescribeTrails in {ELSEWHERE}" in denied.message
+    assert (
+        f"Not asked: eu-west-1, {ELSEWHERE};"
+        in judged("IQ-11", changed("enabled", enabled) | {"regions": {REGION: (TRAIL,)}}).message
+    )
+
+
+def test_a_trail_is_described_by_its_home_region() -> None:
+    raw = changed("description.LogFileValidationEnabled", ...) | {"regions": {ELSEWHERE: (TRAIL,), REGION: (TRAIL,)}}
+    assert f"The answer to cloudtrail:DescribeTrails in {REGION} does not say" in judged("IQ-08", raw).message
+
+
+def test_one_region_that_did_not_answer_is_told_of_several() -> None:
+    raw = changed("regions", {REGION: DENIED, ELSEWHERE: DENIED})
+    assert judged("IQ-03", raw).message.count("gave no value") == 1
 
 
 def test_both_public_access_blocks_that_are_not_known_are_told() -> None:
@@ -2171,6 +2230,12 @@ def test_public_access_is_blocked_by_bucket_or_account(bucket: Any, whole: Any, 
             [rule(Expiration={"Days": 3649})], FAIL, 'rule "tidy": objects after 3,649 days', id="a-day-early"
         ),
         pytest.param([rule(Expiration={"Days": 1}, Status="Disabled")], PASS, "", id="disabled"),
+        pytest.param(
+            [rule(Expiration={"Days": 9}, Status="Disabled"), rule(Expiration={"Days": 1})],
+            FAIL,
+            "objects after 1 day.",
+            id="behind-a-disabled-one",
+        ),
         pytest.param([{"Status": "Disabled", "Filter": "x", "Expiration": "x"}], PASS, "", id="disabled-nonsense"),
         pytest.param([rule(Expiration={"Days": 1}, Status="Paused")], FAIL, "after 1 day", id="status-not-documented"),
         pytest.param(

@@ -369,6 +369,11 @@ def test_text_that_is_all_brackets_is_not_parsed(sparse: int, brackets: bool) ->
     assert ("it is all brackets" in found.problems[0].detail) is brackets
 
 
+@pytest.mark.parametrize("member", ["previousDigestSignature", "digestS3Object"])
+def test_half_a_character_is_no_signature(member: str) -> None:
+    assert Kind.SIGNATURE in kinds(verify_digest(written({**SECOND.told, member: "\ud800"}), KEYS))
+
+
 @pytest.mark.parametrize("log", [None, 1, "x", [], {}], ids=repr)
 def test_log_that_is_none(log: Any) -> None:
     assert kinds(verify_digest(written({**SECOND.told, "logFiles": [log]}), KEYS)) == {Kind.CONTENT}

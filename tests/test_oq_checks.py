@@ -336,6 +336,14 @@ def test_accepted_key(case: str, start: int, end: int, verdict: Verdict) -> None
     assert encrypted(case, tallied(("aws:kms", KEY[:-1])), accepted_kms_keys=[accepted]).verdict is FAIL
 
 
+def test_every_change_control_of_an_accepted_key_is_told() -> None:
+    accepted = [
+        {"arn": OTHER_KEY, "start": BASE.isoformat(), "end": NOW.isoformat(), "change_control": name}
+        for name in ("CC-1", "CC-2")
+    ]
+    assert "CC-1, CC-2" in str(encrypted("OQ-02", tallied(ANOTHER), accepted_kms_keys=accepted).observations)
+
+
 def test_object_without_a_time_is_under_no_accepted_key() -> None:
     tally = Tally()
     tally.take(Read(BUCKET, "k", "", encryption="aws:kms", encryption_key=OTHER_KEY), BASE.date())
@@ -531,6 +539,14 @@ def test_several_gaps_that_are_not_known_are_counted() -> None:
     finding = judged("OQ-06", delivery)
     assert finding.verdict is INCONCLUSIVE
     assert finding.message.count(f"{ACCOUNT} {HOME}, which is not enabled now: ") == 2
+
+
+def test_everything_that_is_not_known_of_the_coverage_is_told() -> None:
+    other = next(area for area in CLEAN.required if area != (ACCOUNT, HOME))
+    chains = covering((0, 2), (3, 7)).chains | {other: replace(CLEAN.chains[other], covered=(), undecided=1)}
+    message = judged("OQ-06", replace(CLEAN, chains=chains, required=(other,))).message
+    assert "1 digest that could not be judged" in message
+    assert "which is not enabled now" in message
 
 
 def test_gap_elsewhere_outweighs_what_is_not_known() -> None:

@@ -167,6 +167,7 @@ def test_unnamed(naming: Naming, kind: Kind | None, deleted: bool) -> None:
         (Naming.DONE, Naming.UNKNOWN, Kind.UNATTRIBUTED),
         (Naming.YOUNG, Naming.UNKNOWN, Kind.UNATTRIBUTED),
         (Naming.UNKNOWN, Naming.DONE, Kind.UNATTRIBUTED),
+        (Naming.UNKNOWN, Naming.UNKNOWN, Kind.UNATTRIBUTED),
     ],
 )
 def test_unnamed_among_several_trails(own: Naming, other: Naming, kind: Kind | None) -> None:

@@ -137,6 +137,11 @@ def _():
     return month(), parameters(expected={"review": {"iq_every_days": 35}})
 
 
+@fault("how often the installation is qualified is not stated", PQ_01=OPEN)
+def _():
+    return month(), parameters(expected={"review": {"oq_every_days": 8}})
+
+
 @fault("a run that failed and was not repeated", PQ_01=FAIL, PQ_05=FAIL)
 def _():
     last = [one.run for one in month().review.records if one.run.protocol == "OQ"][2]
@@ -750,6 +755,19 @@ def _():
     accepted = {"arn": OTHER_KEY, "start": "2026-03-17T00:00:00Z", "end": "2026-03-18T12:00:00Z", "change_control": "C"}
     told = {"accepted_kms_keys": [accepted]}
     return covering(2, lambda one: replace(one, days=dict(one.days) | {day: {OTHER_KEY: 6}})), parameters(expected=told)
+
+
+@fault("the key was disabled, and two records lie before the period", PQ_04=FAIL)
+def _():
+    made = since(MOMENT, DISABLED, DISABLING)
+    (first, *_) = made.review.records
+    before = replace(first, run=run_of("IQ", START - 5 * DAY))
+    return replace(made, review=replace(made.review, records=(before, *made.review.records))), parameters()
+
+
+@fault("qualifications as far apart as they may be")
+def _():
+    return month(), parameters(expected={"review": {"iq_every_days": 18, "oq_every_days": 8}})
 
 
 @fault("the key's alias was taken away", PQ_04=FAIL)
