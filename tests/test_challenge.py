@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -27,7 +28,7 @@ from kit.checks.integrity import oq_09
 from kit.digests import chain, challenge, digest
 from kit.digests.content import Content, inflate
 from kit.digests.digest import Digest, NamedLog, RawDigest, Verified, verify_digest
-from kit.digests.names import Place, digest_name
+from kit.digests.names import Place, digest_name, log_name
 from kit.digests.problems import Kind, Problem, Problems
 from kit.digests.reconcile import LogBook, Naming
 from kit.digests.sample import Sample, choose_sample
@@ -64,6 +65,103 @@ def test_sample_is_left_as_it_was() -> None:
     before = (sample.digests, dict(sample.bodies), dict(sample.keys))
     challenge.challenge(sample)
     assert (sample.digests, dict(sample.bodies), dict(sample.keys)) == before
+
+
+# what a tamper is called is what it does, and all that it does
+
+
+def tampered(name: str) -> tuple[challenge._Copy, challenge._Copy]:
+    """Return a copy of the sample as it is, and as a tamper leaves it."""
+    before, after = challenge._copy(sample_of()), challenge._copy(sample_of())
+    next(tamper for called, _, tamper in challenge._TAMPERS if called == name)(after)
+    return before, after
+
+
+def flipped(before: bytes, after: bytes) -> list[tuple[int, int]]:
+    """Return where two texts of one length differ, counted from the end, and by which bits."""
+    assert len(before) == len(after)
+    return [(at - len(after), a ^ b) for at, (a, b) in enumerate(zip(before, after, strict=True)) if a != b]
+
+
+def told(raw: RawDigest) -> dict[str, Any]:
+    return json.loads(gzip.decompress(raw.body))
+
+
+def members(before: RawDigest, after: RawDigest) -> dict[str, Any]:
+    """Return what a digest says otherwise."""
+    one, other = told(before), told(after)
+    assert one.keys() == other.keys()
+    return {name: other[name] for name in other if other[name] != one[name]}
+
+
+def test_one_bit_of_a_log_is_flipped() -> None:
+    before, after = tampered("a byte of a log's text flipped")
+    (place, body), *rest = after.bodies.items()
+    text = gzip.decompress(before.bodies[place])
+    ((at, bit),) = flipped(text, gzip.decompress(body))
+    assert (at, bit) == (len(text) // 2 - len(text), 1)
+    assert body[4:8] == bytes(4)
+    assert dict(rest).items() <= before.bodies.items()
+    before, after = tampered("a byte of a log's gzip flipped")
+    assert [flipped(before.bodies[place], after.bodies[place]) for place in before.bodies] == [[(-5, 1)], []]
+    before, after = tampered("bytes put behind a log")
+    assert [after.bodies[place].removeprefix(body) for place, body in before.bodies.items()] == [b"\0rubbish", b""]
+
+
+def test_a_log_is_planted_under_a_name_that_cloudtrail_could_give_it() -> None:
+    before, after = tampered("a log planted")
+    ((bucket, key), body) = next((place, body) for place, body in after.bodies.items() if place not in before.bodies)
+    assert body in before.bodies.values()
+    assert log_name(Place(bucket), key) == log_name(Place(bucket), next(iter(before.bodies))[1])
+
+
+def test_one_digest_is_changed_in_one_thing() -> None:
+    before, after = tampered("a byte of a digest's gzip flipped")
+    assert [flipped(one.body, other.body) for one, other in zip(before.digests, after.digests, strict=True)][:3] == [
+        [], [(-5, 1)], [],
+    ]  # fmt: skip
+    before, after = tampered("a weaker algorithm declared")
+    assert after.digests[1].metadata == {**before.digests[1].metadata, "signature-algorithm": "SHA1withRSA"}
+    before, after = tampered("the text of a digest changed")
+    assert members(before.digests[1], after.digests[1]) == {"newestEventTime": "2000-01-01T00:00:00Z"}
+    assert after.digests[1].body[4:8] == bytes(4)
+    fingerprint = {"digestPublicKeyFingerprint": challenge._Key.fingerprint}
+    before, after = tampered("a digest that names a foreign key")
+    assert members(before.digests[1], after.digests[1]) == fingerprint
+    assert after.digests[1].metadata["signature"] != before.digests[1].metadata["signature"]
+
+
+@pytest.mark.parametrize(
+    ("name", "member"),
+    [
+        ("a previous hash forged, and signed", "previousDigestHashValue"),
+        ("a previous signature forged, and signed", "previousDigestSignature"),
+    ],
+)
+def test_a_forged_link_is_signed_by_a_key_that_is_believed(name: str, member: str) -> None:
+    before, after = tampered(name)
+    changed = members(before.digests[1], after.digests[1])
+    assert changed.keys() == {"digestPublicKeyFingerprint", member}
+    assert flipped(told(before.digests[1])[member].encode(), changed[member].encode())[1:] == []
+    assert after.digests[2:] == before.digests[2:]
+    assert verify_digest(after.digests[1], after.keys).sound
+    key = after.keys[challenge._Key.fingerprint]
+    assert (key.fingerprint, key.start, key.end) == (
+        challenge._Key.fingerprint,
+        min(one.start for one in before.keys.values()),
+        max(one.end for one in before.keys.values()),
+    )
+
+
+@pytest.mark.parametrize(("text", "flip"), [("0ab", "1ab"), ("1ab", "0ab"), ("f00", "000")])
+def test_one_digit_is_flipped(text: str, flip: str) -> None:
+    assert challenge._flip(text) == flip
+
+
+def test_a_signature_is_flipped_and_stays_that_of_its_digest() -> None:
+    before, after = tampered("a digit of a signature flipped")
+    one, other = (copy.digests[1].metadata["signature"].encode() for copy in (before, after))
+    assert [at for at, _ in flipped(one, other)] == [-len(one)]
 
 
 def test_empty_log_is_tampered_with_like_any_other() -> None:

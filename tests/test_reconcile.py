@@ -358,16 +358,17 @@ def test_unread_objects_are_counted_and_the_first_is_told() -> None:
     tally.take(read_of("a", failure="could not be read: 403"), BASE.date())
     tally.take(read_of("b", failure="could not be read: 500"), BASE.date())
     assert (tally.objects, tally.unread, tally.encryption) == (2, 2, {})
+    assert tally.days == {BASE.date(): {None: 2}}
     assert tally.failure == f"s3://{BUCKET}/a could not be read: 403"
 
 
 def test_lag_data_keys_and_unsearched_logs_are_counted() -> None:
-    keys = [key_at(BASE + HOUR, f"unique{number:010}") for number in range(3)]
+    keys = [key_at(BASE + HOUR, f"unique{number:010}") for number in range(4)]
     book = Book()
-    for key, found in zip(keys, ({"a": 2}, {"a": 1, "b": 1}, None), strict=True):
+    for key, found in zip(keys, ({"a": 2}, {"a": 1, "b": 1}, None, None), strict=True):
         book.name(key, newest=BASE + HOUR).take(key, read_of(key, data_keys=found))
     tally = book.settled()
-    assert (tally.data_keys, tally.unsearched, tally.lags) == ({"a": 3, "b": 1}, 1, {0: 3})
+    assert (tally.data_keys, tally.unsearched, tally.lags) == ({"a": 3, "b": 1}, 2, {0: 4})
 
 
 def test_first_of_several_objects_of_one_time_is_told() -> None:
