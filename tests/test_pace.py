@@ -18,9 +18,6 @@ from kit.parameters import RunParameters
 from kit.recording import Recorder, Replayer
 from kit.sandbox.server import CREDENTIALS
 
-QUOTA = 10
-"""What the account of these tests takes in a second."""
-
 
 class Clock:
     """A clock that sleeping moves on."""
@@ -69,7 +66,8 @@ class TestPace:
 class Account:
     """An account that throttles: of the calls of one second it answers so many, whoever makes them."""
 
-    def __init__(self) -> None:
+    def __init__(self, quota: int) -> None:
+        self.quota = quota
         self.recent: deque[float] = deque()
         self.lock = threading.Lock()
         self.told = Counter[str]()
@@ -79,7 +77,7 @@ class Account:
             now = time.monotonic()
             while self.recent and self.recent[0] <= now - 1:
                 self.recent.popleft()
-            if len(self.recent) >= QUOTA:
+            if len(self.recent) >= self.quota:
                 self.told["throttled"] += 1
                 return Reply(b'{"__type": "ThrottlingException", "message": "Rate exceeded"}', 400)
             self.recent.append(now)
@@ -98,7 +96,7 @@ def ask_often(readers: Readers, often: int) -> None:
 @pytest.mark.slow
 class TestAccount:
     def test_at_its_pace_a_run_is_never_throttled_and_leaves_half_of_the_quota(self, tmp_path) -> None:
-        account = Account()
+        account = Account(10)
         with closing(Stub(account)) as stub:
             options = {"endpoint_url": stub.endpoint, "credentials": CREDENTIALS}
             ask_often(Readers(Recorder(EvidenceStore(tmp_path / "paced")), **options, pace={"cloudtrail": 5}), 15)
@@ -108,7 +106,7 @@ class TestAccount:
             assert time.monotonic() - began < 60
 
     def test_without_one_it_is_throttled_and_comes_to_its_answers_all_the_same(self, tmp_path) -> None:
-        account = Account()
+        account = Account(3)
         with closing(Stub(account)) as stub:
             options = {"endpoint_url": stub.endpoint, "credentials": CREDENTIALS, "attempts": 10}
             ask_often(Readers(Recorder(EvidenceStore(tmp_path / "hasty")), **options), 15)

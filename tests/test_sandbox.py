@@ -438,6 +438,8 @@ CHANGED: dict[str, set[str]] = {
     "credentials-expired": _EVERYTHING,
     "wrong-account": _TRAIL_READS | {"sts:GetCallerIdentity"},
     "clock-skew": set(),
+    "deny-enable-key-rotation": set(),
+    "rotation-without-effect": set(),
     "hostile-text": {
         "cloudtrail:ListTags",
         "kms:DescribeKey",
