@@ -118,6 +118,10 @@ class TestScope:
         assert finding.verdict is verdict
         assert finding.evidence
 
+    def test_accounts_that_were_not_asked_for_leave_it_open(self) -> None:
+        (finding,) = judge("VS-01", organization=True)
+        assert finding.verdict is OPEN
+
 
 class TestRecords:
     @pytest.mark.parametrize(

@@ -29,25 +29,27 @@ def vs_01(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
     """
 
     def judge(of: Round, summary: Summary) -> list[Finding]:
-        if of.organization is None or summary.members is None:
+        if of.organization is None:
             judgement = Judgement("VS-01", "the list of targets")
             judgement.observe("targets", [f"{one.name} {one.account_id or 'embedded account'}" for one in of.targets])
             reason = "The targets are those that were listed; no organization was asked for its accounts."
             return [judgement.not_applicable(reason)]
         judgement = Judgement("VS-01", f"the organization of account {of.organization.account_id}")
-        judgement.rest_on(summary.members.evidence)
         excluded = {one.account_id: one.reason for one in of.excluded}
-        if summary.members.value is None:
-            judgement.doubt("active accounts left out", [], f"The accounts are not known. {summary.members.why}")
+        listed = summary.members
+        judgement.rest_on(listed.evidence if listed else ())
+        if listed is None or listed.value is None:
+            why = listed.why if listed else "They were not asked for."
+            judgement.doubt("active accounts left out", [], f"The accounts are not known. {why}")
             return [judgement.finding()]
-        active = {one.id: one.name for one in summary.members.value if one.active}
+        active = {one.id: one.name for one in listed.value if one.active}
         targets = {one.account_id for one in of.targets}
         left_out = sorted(set(active) - targets - set(excluded))
         sentence = f"{count(len(left_out), 'active account')} of the organization was no target: {', '.join(left_out)}."
         judgement.expect("active accounts left out", [], left_out, otherwise=sentence)
         judgement.observe("active accounts", len(active))
         judgement.observe("excluded", excluded)
-        judgement.observe("not active", [one.id for one in summary.members.value if not one.active])
+        judgement.observe("not active", [one.id for one in listed.value if not one.active])
         passed = f"Each of the {count(len(active), 'active account')} was a target"
         return [judgement.finding(f"{passed}, or is excluded with a reason." if excluded else f"{passed}.")]
 
