@@ -4,6 +4,7 @@ Bodies are kept as AWS sent them. Only credentials are masked, before they get h
 """
 
 import re
+import secrets
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -22,6 +23,11 @@ OWN = "trailkit"
 
 
 _RESTORE = "restore the record from its archive"
+
+
+def new_id(prefix: str, moment: datetime) -> str:
+    """Return an id that nothing else has: what it is of, when it began, and six random digits."""
+    return f"{prefix}-{moment:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
 def utc_now() -> datetime:

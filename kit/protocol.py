@@ -7,7 +7,6 @@ A step that fails is a finding and no exception. What the user can mend (wrong p
 import atexit
 import os
 import platform
-import secrets
 import shutil
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,7 @@ from kit import __version__
 from kit.canonical import Json, canonical, sha256, well_formed
 from kit.catalogue import Protocol, protocol
 from kit.errors import ExecutionError, RecordError
-from kit.evidence import INDEX, EvidenceStore, index_sha256, timestamp, utc_now
+from kit.evidence import INDEX, EvidenceStore, index_sha256, new_id, timestamp, utc_now
 from kit.findings import Verdict
 from kit.jupyter import progress_shown, show, show_kit_errors_as_cards, tell_progress
 from kit.parameters import RunParameters
@@ -125,7 +124,7 @@ class Run:
 
     def __init__(self, of: Protocol, parameters: RunParameters, approval: Mapping[str, Json] | None = None) -> None:
         started = utc_now()
-        self.id = f"{of.id}-{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        self.id = new_id(of.id, started)
         self.protocol = of
         self.started = timestamp(started)
         self.demonstration = parameters.demonstration

@@ -26,7 +26,6 @@ class Told:
     digest: str = ""
     verdict: str = ""
     account_id: str = ""
-    finished: str = ""
     kit_version: str = ""
     catalogue_sha256: str = ""
     test_cases: Mapping[str, str] | None = None

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 from fixtures import pinned
 from hypothesis import settings
+
+from kit.cli import main
 
 settings.register_profile("kit", deadline=None, derandomize=True)
 settings.load_profile("kit")
@@ -112,3 +115,19 @@ def opened(chromium: str) -> Iterator[Callable[..., Any]]:
 
         yield open_page
         browser.close()
+
+
+@pytest.fixture
+def call(monkeypatch, capsys, tmp_path):
+    """Calls the command in this process, in an empty folder, and returns its status, output and errors."""
+    monkeypatch.chdir(tmp_path)
+    before = signal.getsignal(signal.SIGTERM)
+
+    def called(*arguments: Any) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["trailkit", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            main.main()
+        return (int(left.value.code or 0), *capsys.readouterr())
+
+    yield called
+    signal.signal(signal.SIGTERM, before)

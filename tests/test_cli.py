@@ -40,22 +40,6 @@ JUPYTER = ("papermill", "nbclient", "nbconvert", "nbformat", "IPython", "matplot
 HEAVY = ("boto3", "botocore", "moto", *JUPYTER)
 
 
-@pytest.fixture
-def call(monkeypatch, capsys, tmp_path):
-    """Calls the command in this process, in an empty folder, and returns its status, output and errors."""
-    monkeypatch.chdir(tmp_path)
-    before = signal.getsignal(signal.SIGTERM)
-
-    def called(*arguments: Any) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["trailkit", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main.main()
-        return (int(left.value.code or 0), *capsys.readouterr())
-
-    yield called
-    signal.signal(signal.SIGTERM, before)
-
-
 def shell(*arguments: Any, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a command as a process of its own, its output as what it is in UTF-8."""
     return subprocess.run(

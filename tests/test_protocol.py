@@ -10,6 +10,7 @@ import pytest
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
+import kit.evidence
 import kit.protocol
 from kit.canonical import canonical, sha256, sha256_file
 from kit.errors import EvidenceError, ExecutionError, KitError, ParameterError, RecordError
@@ -86,7 +87,7 @@ class TestBegin:
         monkeypatch.setenv(OUTPUT_VARIABLE, str(tmp_path))
         moment = kit.protocol.utc_now()
         monkeypatch.setattr(kit.protocol, "utc_now", lambda: moment)
-        monkeypatch.setattr(kit.protocol.secrets, "token_hex", lambda _: "abcdef")
+        monkeypatch.setattr(kit.evidence.secrets, "token_hex", lambda _: "abcdef")
         begin("IQ", **account.parameters)
         with pytest.raises(EvidenceError, match="File exists"):
             begin("IQ", **account.parameters)

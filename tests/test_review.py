@@ -450,12 +450,16 @@ def _():
     return covering(2, lambda one: replace(one, days=dict(one.days) | {day: {KEY: 90, OTHER_KEY: 6}})), parameters()
 
 
-@fault("log files under another key that was accepted")
-def _():
-    day = date(2026, 3, 17)
-    accepted = {"arn": OTHER_KEY, "start": "2026-03-17T00:00:00Z", "end": "2026-03-18T00:00:00Z", "change_control": "C"}
+def accepted_until(end: str, day: date):
+    """Return a month with log files of a day under another key, which was accepted from the 17th on."""
+    accepted = {"arn": OTHER_KEY, "start": "2026-03-17T00:00:00Z", "end": end, "change_control": "C"}
     told = {"accepted_kms_keys": [accepted]}
     return covering(2, lambda one: replace(one, days=dict(one.days) | {day: {OTHER_KEY: 6}})), parameters(expected=told)
+
+
+@fault("log files under another key that was accepted")
+def _():
+    return accepted_until("2026-03-18T00:00:00Z", date(2026, 3, 17))
 
 
 @fault("log files without encryption", PQ_06=FAIL)
@@ -751,10 +755,7 @@ def _():
 
 @fault("log files of the last day on which another key was accepted")
 def _():
-    day = date(2026, 3, 18)
-    accepted = {"arn": OTHER_KEY, "start": "2026-03-17T00:00:00Z", "end": "2026-03-18T12:00:00Z", "change_control": "C"}
-    told = {"accepted_kms_keys": [accepted]}
-    return covering(2, lambda one: replace(one, days=dict(one.days) | {day: {OTHER_KEY: 6}})), parameters(expected=told)
+    return accepted_until("2026-03-18T12:00:00Z", date(2026, 3, 18))
 
 
 @fault("the key was disabled, and two records lie before the period", PQ_04=FAIL)

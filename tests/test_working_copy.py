@@ -1,8 +1,6 @@
 """A working copy that QA versions: what is laid out, and which notebooks are executed in it."""
 
 import json
-import signal
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +11,7 @@ import yaml
 
 from kit import shipped as shipping
 from kit.catalogue import kit_protocol, protocols
-from kit.cli import main, qualify
+from kit.cli import qualify
 from kit.errors import ExecutionError, ParameterError
 from kit.execute import choose_notebook, find_notebook, protocol_sha256
 from kit.parameters import RunParameters, load_file
@@ -27,22 +25,6 @@ LAID = {
     "parameters/targets.example.yaml",
     *(f"notebooks/{name}" for name in NOTEBOOKS),
 }  # fmt: skip
-
-
-@pytest.fixture
-def call(monkeypatch, capsys, tmp_path):
-    """Calls the command in this process, in an empty folder, and returns its status, output and errors."""
-    monkeypatch.chdir(tmp_path)
-    before = signal.getsignal(signal.SIGTERM)
-
-    def called(*arguments: Any) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["trailkit", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main.main()
-        return (int(left.value.code or 0), *capsys.readouterr())
-
-    yield called
-    signal.signal(signal.SIGTERM, before)
 
 
 def files(folder: Path) -> set[str]:

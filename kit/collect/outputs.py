@@ -120,8 +120,6 @@ class OutputsFolder:
         history = self._histories[record_id]
         folder = self.folder / record_id
         try:
-            if not is_plain_name(record_id) or "/" in record_id:
-                raise RecordError("its name leads out of the folder", "restore the register")
             manifest = hold_standing(folder, history, self._entries)
         except KitError as error:
             return {"problem": error.message, "unread": is_unread(error)}

@@ -61,7 +61,6 @@ class TargetFolders:
                 **told,
                 "verdict": manifest["verdict"],
                 "account_id": (manifest["caller"] or {}).get("account", ""),
-                "finished": manifest["finished"],
                 "kit_version": manifest["executed_with"]["kit_version"],
                 "catalogue_sha256": manifest["catalogue_sha256"],
                 "test_cases": verdicts_of(folder / history.record_id),

@@ -2,7 +2,6 @@
 
 import json
 import re
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from kit import __version__
 from kit.canonical import Json, canonical, sha256
 from kit.catalogue import Protocol
 from kit.errors import KitError, RecordError
-from kit.evidence import timestamp, utc_now
+from kit.evidence import new_id, timestamp, utc_now
 from kit.findings import not_executed
 from kit.parameters import RunParameters
 from kit.present.displays import Display, cells, source
@@ -49,7 +48,7 @@ def issue(of: Protocol, notebook: Path, parameters: RunParameters, outputs: Path
         RenderError: the HTML can't be made.
     """
     issued = utc_now()
-    name = f"{of.id}P-{issued:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    name = new_id(f"{of.id}P", issued)
     try:
         content = notebook.read_bytes()
         written = json.loads(content)

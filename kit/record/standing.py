@@ -11,7 +11,18 @@ from kit.canonical import Json, sha256_file
 from kit.errors import RejectionError
 from kit.record.addenda import read_addenda
 from kit.record.history import History, hold_run
-from kit.record.manifest import HTML, MANIFEST, PDF, RESTORE, SIGNED, SUMS, files_in, is_added_later, read_manifest
+from kit.record.manifest import (
+    HTML,
+    MANIFEST,
+    PDF,
+    RESTORE,
+    SIGNED,
+    SUMS,
+    files_in,
+    is_added_later,
+    is_plain_name,
+    read_manifest,
+)
 from kit.record.register import REGISTER, RegisterEntry
 from kit.record.verification.bound import Given, hold_added, hold_manifest
 from kit.record.whole import hashes_of, hold_files, hold_names, hold_page, hold_sums, malformed_rejected
@@ -23,6 +34,9 @@ def hold_standing(folder: Path, history: History, entries: Sequence[RegisterEntr
     Raises:
         RejectionError: it is not here, is not whole, or is not the one that was registered.
     """
+    # a register that somebody wrote could name any path
+    if not is_plain_name(history.record_id) or "/" in history.record_id:
+        raise RejectionError("its name leads out of the folder", "restore the register")
     with malformed_rejected(folder.name):
         try:
             return _held(folder, history, entries)

@@ -5,7 +5,6 @@ target what was done there: nothing else is kept of a round, and with both it go
 """
 
 import os
-import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -13,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kit.canonical import Json
+from kit.collect.gather import SUMMARY
 from kit.collect.scope import readers_for
 from kit.collect.summary import collect_accounts
 from kit.errors import ParameterError, RecordError
-from kit.evidence import EvidenceStore, utc_now
+from kit.evidence import EvidenceStore, new_id, utc_now
 from kit.parameters import RunParameters
 from kit.qualify import qualify
 from kit.record.folders import hold, is_held
@@ -29,7 +29,6 @@ from kit.rounds.engine import Crew, carry_out
 from kit.rounds.targets import RoundTarget, TargetsFile, listed, of_organization
 from kit.rounds.work import Outcome, Task, reason_in
 
-SUMMARY = "VS"
 ALLOWED = ("IQ", "OQ", "PQ")
 """The protocols that a round can have: those that ask an account, and change nothing."""
 
@@ -126,7 +125,7 @@ def summary_parameters(round_id: str, file: TargetsFile, scope: Scope, protocols
 def _opened(outputs: Path, told: Mapping[str, Json], number: int, *, resume: bool) -> Iterator[str]:
     """Open a round in the register, or the one that was not closed, and hold it for the block; yield its id."""
     with locked_register(outputs) as register:
-        round_id = _resumed(register, told) if resume else f"ROUND-{utc_now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        round_id = _resumed(register, told) if resume else new_id("ROUND", utc_now())
         folder = outputs / RUNS / round_id
         if is_held(folder):
             raise RecordError(f"{round_id} is under way", "wait until it ends, or end it first")

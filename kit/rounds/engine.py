@@ -57,17 +57,13 @@ def processes(width: int) -> Crew:
     @contextmanager
     def opened() -> Iterator[Executor]:
         context = multiprocessing.get_context("spawn")
-        executor = ProcessPoolExecutor(width, context, _enlist, max_tasks_per_child=_RENEWED_AFTER)
-        try:
-            with executor:
-                try:
-                    yield executor
-                except BaseException:
-                    for child in multiprocessing.active_children():
-                        child.terminate()
-                    raise
-        finally:
-            executor.shutdown(cancel_futures=True)
+        with ProcessPoolExecutor(width, context, _enlist, max_tasks_per_child=_RENEWED_AFTER) as executor:
+            try:
+                yield executor
+            except BaseException:
+                for child in multiprocessing.active_children():
+                    child.terminate()
+                raise
 
     return Crew(width, opened)
 
