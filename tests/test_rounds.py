@@ -13,6 +13,7 @@ from unittest.mock import patch
 import pytest
 import yaml
 
+from kit.canonical import canonical
 from kit.errors import ExecutionError, ParameterError, RecordError
 from kit.record.history import histories
 from kit.record.register import REGISTER, read_register
@@ -417,17 +418,12 @@ class TestCommand:
         assert done.stderr.startswith(message)
 
 
-def held_alike(record: Path) -> list[Any]:
-    """Return the findings of a record with what each cites in place of the number it has there, sorted; and without how
-    far apart the clocks were just then.
-    """
-    index = [json.loads(line) for line in (record / "evidence" / "index.jsonl").read_bytes().splitlines()]
-    cited = {one["id"]: [one[name] for name in ("service", "operation", "region", "parameters")] for one in index}
+def held_alike(record: Path) -> bytes:
+    """Return the findings of a record byte for byte, but for how far apart the clocks were just then."""
     findings = json.loads((record / "findings.json").read_bytes())["findings"]
     for finding in findings:
-        finding["evidence"] = sorted((cited[number] for number in finding["evidence"]), key=json.dumps)
         finding["actual"].pop("local clock against AWS", None)
-    return findings
+    return canonical(findings)
 
 
 class Cluster:
