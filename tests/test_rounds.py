@@ -14,9 +14,13 @@ import pytest
 import yaml
 
 from kit.canonical import canonical
+from kit.collect.summary import TargetFolders
 from kit.errors import ExecutionError, ParameterError, RecordError
 from kit.record.history import histories
 from kit.record.register import REGISTER, read_register
+from kit.record.rerender import rerender
+from kit.record.verification.verify import hold_record
+from kit.render.record import render_record
 from kit.rounds import engine
 from kit.rounds.conduct import conduct
 from kit.rounds.engine import carry_out
@@ -314,6 +318,39 @@ class TestRound:
     def test_a_protocol_that_changes_something_is_no_part_of_a_round(self, sandbox, tmp_path) -> None:
         with pytest.raises(ParameterError, match="RM, TQ can't be part of a round"):
             conduct(file_of(sandbox, GOOD), ["RM", "TQ"], tmp_path, engine.threads(1), lambda *_: None)
+
+    @pytest.mark.parametrize(
+        ("error", "member"),
+        [(PermissionError(13, "Permission denied"), "unread"), (FileNotFoundError(2, "No such file"), "problem")],
+    )
+    def test_a_record_that_cant_be_read_is_told_from_one_that_is_gone(
+        self, lived, monkeypatch, error: OSError, member: str
+    ) -> None:
+        outputs, sealed, told = lived
+        round_id = json.loads((sealed.folder / "manifest.json").read_bytes())["reason"].rpartition("; ")[2]
+        record = next(one.record_id for one in told if one.target == "good")
+
+        def refuse(path: Path) -> str:
+            raise error
+
+        monkeypatch.setattr("kit.record.whole.sha256_file", refuse)
+        read = TargetFolders(outputs, round_id).record("good", "IQ")
+        assert set(read) == {"record_id", "digest", member}
+        assert read["record_id"] == record
+
+    def test_without_pdf_a_record_stands_and_rendering_it_again_adds_one(self, sandbox, tmp_path) -> None:
+        told: list[Outcome] = []
+        file = file_of(sandbox, GOOD)
+        sealed = conduct(file, ["IQ"], tmp_path, engine.threads(1), lambda one, _: told.extend(one), pdf=False)
+        record = tmp_path / "good" / told[0].record_id
+        assert (sealed.folder / "record.pdf").exists()
+        assert (record / "record.html").exists()
+        assert not (record / "record.pdf").exists()
+        assert rerender(record, render_record) == [
+            "record.html comes out the same.",
+            "record.pdf was missing, and was added.",
+        ]
+        hold_record(record)
 
 
 @pytest.mark.slow
