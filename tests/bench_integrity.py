@@ -140,9 +140,9 @@ def run(side: str, info: Info) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def endpoint(hours: int, latency: float) -> Iterator[Info]:
+def endpoint(hours: int, latency: float, logs_per_hour: int = LOGS_PER_HOUR) -> Iterator[Info]:
     """Serve `hours` of logs with a latency in seconds; yield the endpoint's line."""
-    command = [sys.executable, ENDPOINT, "--latency", latency, "--hours", hours, "--logs-per-hour", LOGS_PER_HOUR]
+    command = [sys.executable, ENDPOINT, "--latency", latency, "--hours", hours, "--logs-per-hour", logs_per_hour]
     with subprocess.Popen([str(part) for part in command], stdin=-1, stdout=-1, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
