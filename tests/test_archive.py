@@ -20,8 +20,9 @@ from fixtures.loopback import AnyMethod, Loopback
 from kit.canonical import canonical
 from kit.errors import ArchiveError, KitError, RecordError, RejectionError
 from kit.evidence import timestamp
-from kit.record import object_lock
-from kit.record.object_lock import LARGEST, archive
+from kit.record import s3 as in_s3
+from kit.record.object_lock import archive
+from kit.record.s3 import LARGEST
 from kit.sandbox.account import ACCESS_BUCKET, ACCOUNT_ID, ARCHIVE_BUCKET, REGION, SECOND_REGION
 from kit.sandbox.calls import Answer, denied, error, identify, xml_answer
 from kit.sandbox.server import CREDENTIALS, Sandbox
@@ -558,7 +559,7 @@ def test_an_unknown_key_is_named_by_the_code_of_kms(put):
 
 
 def test_no_answer_is_named_by_its_kind(record, place, monkeypatch):
-    monkeypatch.setattr(object_lock, "_ATTEMPTS", 1)
+    monkeypatch.setattr(in_s3, "ATTEMPTS", 1)
     with pytest.raises(ArchiveError, match=r"^HeadBucket got no answer for s3://\S+: EndpointConnectionError\n"):
         archive(record, place, UNTIL, endpoint_url="http://127.0.0.1:9")
 
