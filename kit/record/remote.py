@@ -264,11 +264,10 @@ class RemoteOutputs:
             self._index = digest
 
     def _is_sent(self, name: str) -> bool:
-        """Return whether a file is one of these outputs: not of a target below, nor what is being written."""
+        """Return whether a file is of a record, a run or a receipt here: not of a target below, nor somebody's own."""
         first, _, rest = _parted(name)
-        beside = rest and (self.folder / first / REGISTER).exists()
         hidden = first.startswith(".") and first != RUNS
-        return not (beside or hidden or name in (REGISTER, INDEX_PAGE))
+        return bool(rest) and not hidden and not (self.folder / first / REGISTER).exists()
 
     def _lines(self) -> bytes:
         path = self.folder / REGISTER
