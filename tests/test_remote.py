@@ -26,7 +26,7 @@ from kit.errors import ArchiveError, ExecutionError, KitError, RecordError, Unre
 from kit.parameters import RunParameters
 from kit.record.earlier import latest_record
 from kit.record.history import histories
-from kit.record.manifest import FINDINGS, INDEX_PAGE, MANIFEST, SIGNED, files_in
+from kit.record.manifest import FINDINGS, INDEX_PAGE, MANIFEST, RUNS, SIGNED, files_in
 from kit.record.register import REGISTER, locked_register, read_register
 from kit.record.remote import RemoteOutputs
 from kit.record.seal import seal
@@ -273,14 +273,26 @@ class TestUp:
         assert [name for name in keys(s3, place) if name.startswith(".runs/")]
         assert not list(scratch.iterdir())
 
-    def test_an_error_names_what_is_kept_where_it_will_be_found(self, sandbox, place) -> None:
+    def test_a_run_that_could_not_be_sealed_is_brought_sealed_and_sent(
+        self, sandbox, s3, place, call, tmp_path
+    ) -> None:
         def full(*_: Any) -> Any:
             raise OSError(28, "No space left on device")
 
-        told = failed(place, lambda outputs: run(outputs.folder, sandbox, full))
-        assert told.message == f"the record can't be written to {place}: No space left on device"
+        def ran(outputs: WorkingOutputs) -> None:
+            path = execute_here(outputs.folder, sandbox.parameters | {"execution": WHO})
+            seal(path.rename(outputs.folder / RUNS / path.name), outputs.folder, full)
+
+        told = failed(place, ran)
+        assert told.message.endswith(": No space left on device")
         assert told.remedy.startswith(f"`aws s3 sync {place} outputs` brings all of it to outputs; then ")
-        assert "`trailkit seal outputs/x.ipynb --output outputs`" in told.remedy
+        assert "`trailkit seal outputs/.runs/x.ipynb --output outputs`" in told.remedy
+        desk = brought(s3, place, tmp_path / "desk")
+        seal(desk / RUNS / "x.ipynb", desk, plain_render)
+        assert call("send", desk, place)[0] == 0
+        back = brought(s3, place, tmp_path / "back")
+        assert events(back) == ["started", "concluded", "finished"]
+        assert audit(back / REGISTER).runs == 1
 
     def test_another_file_in_the_place_of_one_stays(self, sandbox, s3, place) -> None:
         def planted(outputs: WorkingOutputs) -> None:

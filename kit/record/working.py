@@ -76,13 +76,11 @@ class WorkingOutputs:
             self.remote.bring_targets(targets, protocols, round_id)
 
     def relocate(self, error: KitError) -> None:
-        """Have an error that names something in the folder name it where it will be found."""
+        """Have what an error says is to be done with something in the folder be said of where it will be found."""
         told = str(self.folder)
-        if not self.place or self.kept or told not in f"{error.message}\n{error.remedy}":
-            return
-        error.message = error.message.replace(told, self.place)
-        brought = f"`aws s3 sync {shlex.quote(self.place)} outputs` brings all of it to outputs; then "
-        error.remedy = brought + error.remedy.replace(told, "outputs")
+        if self.place and not self.kept and told in error.remedy:
+            brought = f"`aws s3 sync {shlex.quote(self.place)} outputs` brings all of it to outputs; then "
+            error.remedy = brought + error.remedy.replace(told, "outputs")
 
 
 def _unsent(error: BaseException) -> str:
