@@ -29,6 +29,7 @@ from kit.record.history import histories
 from kit.record.manifest import FINDINGS, INDEX_PAGE, MANIFEST, RUNS, SIGNED, files_in
 from kit.record.register import REGISTER, locked_register, read_register
 from kit.record.remote import RemoteOutputs
+from kit.record.remote_register import RemoteRegister
 from kit.record.seal import seal
 from kit.record.standing import hold_standing
 from kit.record.verification.audit import audit
@@ -319,6 +320,13 @@ class TestUp:
         assert sorted(lost) == sorted([REGISTER, MANIFEST, "junit.xml"])
         assert audit(brought(s3, place, tmp_path / "back") / REGISTER).runs == 1
 
+    def test_a_line_that_was_not_written_to_its_end_is_removed_there(self, sandbox, s3, place, tmp_path) -> None:
+        work(place, lambda outputs: run(outputs.folder, sandbox))
+        torn = content(s3, place, REGISTER) + b'{"data":{'
+        s3.put_object(Bucket=BUCKET, Key=prefix_of(place) + REGISTER, Body=torn)
+        work(place, lambda outputs: run(outputs.folder, sandbox))
+        assert audit(brought(s3, place, tmp_path / "back") / REGISTER).runs == 2
+
     def test_a_conflict_that_passes_is_waited_out(self, sandbox, s3, place, between, tmp_path) -> None:
         told = []
 
@@ -392,7 +400,7 @@ class TestBesideAndBroken:
         class Killed(BaseException):
             pass
 
-        put, put_register, done = RemoteOutputs._put, RemoteOutputs._put_register, []
+        put, put_register, done = RemoteOutputs._put, RemoteRegister.put, []
 
         def files(self: RemoteOutputs, name: str, stop: Any) -> str:
             if broken_at is not None and (len(done) == broken_at or (broken_at < 0 and name.endswith(MANIFEST))):
@@ -400,13 +408,13 @@ class TestBesideAndBroken:
             done.append(name)
             return put(self, name, stop)
 
-        def register(self: RemoteOutputs, lines: bytes) -> None:
+        def register(self: RemoteRegister, lines: bytes) -> None:
             if done:
                 raise Killed
             put_register(self, lines)
 
         monkeypatch.setattr(RemoteOutputs, "_put", files)
-        monkeypatch.setattr(RemoteOutputs, "_put_register", register)
+        monkeypatch.setattr(RemoteRegister, "put", register)
         with pytest.raises(Killed), working_outputs(place, ["IQ"]) as outputs:
             first = run(outputs.folder, sandbox)
         monkeypatch.undo()

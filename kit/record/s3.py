@@ -2,7 +2,7 @@
 call and AWS code. This module loads boto3.
 """
 
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -71,6 +71,11 @@ def is_of(kind: Any, value: str) -> bool:
 def checksum(sha256: str) -> str:
     """Return a SHA-256 in hexadecimal digits as S3 spells it."""
     return b64encode(bytes.fromhex(sha256)).decode()
+
+
+def sha256_of(checksum: str) -> str:
+    """Return a SHA-256 as S3 spells it in hexadecimal digits."""
+    return b64decode(checksum).hex()
 
 
 @dataclass(frozen=True)
