@@ -1,6 +1,5 @@
 """Archiving a record: locked in S3, read back, resumed after an interruption, and never put over anything."""
 
-import http.client
 import os
 import time
 from base64 import b64encode
@@ -9,21 +8,21 @@ from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from hashlib import sha256
 from itertools import count
-from urllib.parse import urlsplit
 
 import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from fixtures.loopback import AnyMethod, Loopback
+from fixtures.between import DROP, Between
 
 from kit.canonical import canonical
 from kit.errors import ArchiveError, KitError, RecordError, RejectionError
 from kit.evidence import timestamp
-from kit.record import object_lock
-from kit.record.object_lock import LARGEST, archive
+from kit.record import s3 as in_s3
+from kit.record.object_lock import archive
+from kit.record.s3 import LARGEST
 from kit.sandbox.account import ACCESS_BUCKET, ACCOUNT_ID, ARCHIVE_BUCKET, REGION, SECOND_REGION
-from kit.sandbox.calls import Answer, denied, error, identify, xml_answer
+from kit.sandbox.calls import Answer, error, xml_answer
 from kit.sandbox.server import CREDENTIALS, Sandbox
 
 UNTIL = datetime(2099, 1, 31, 12, tzinfo=UTC)
@@ -94,73 +93,6 @@ def keys(s3, place):
 
 
 # --- Something between us and S3
-
-
-class Between(Loopback):
-    """Passes requests on to the sandbox; `instead` may answer a call in its place, `after` may change its answer."""
-
-    def __init__(self, endpoint):
-        self.behind = urlsplit(endpoint).netloc
-        self.asked = []
-        self.instead = self.nothing
-        self.after = self.nothing
-        self.slowly = 0.0
-        super().__init__(_Handler)
-
-    def nothing(self, *_):
-        return None
-
-    def refuse(self, operation, answer=denied):
-        self.instead = lambda call: answer(call) if call.operation == operation else None
-
-    def mend(self, operation, change):
-        """Let `change` alter the answers of an operation."""
-        self.after = lambda call, answer: change(answer) if call.operation == operation else None
-
-    def operations(self):
-        return [call.operation for call in self.asked]
-
-
-class _Handler(AnyMethod):
-    def serve(self):
-        body, wanted = b"", int(self.headers.get("Content-Length") or 0)
-        while len(body) < wanted:
-            block = self.rfile.read(min(wanted - len(body), 1 << 16))
-            if not block:
-                return
-            body += block
-            if self.owner.slowly:
-                time.sleep(self.owner.slowly)
-        path, _, query = self.path.partition("?")
-        call = identify(self.command, path, query, {name.lower(): told for name, told in self.headers.items()}, body)
-        self.owner.asked.append(call)
-        answer = self.owner.instead(call) or self._behind(body)
-        answer = self.owner.after(call, answer) or answer
-        if answer.status == 0:
-            self.close_connection = True
-            return
-        self.send_response_only(answer.status)
-        for name, value in answer.headers.items():
-            if name.lower() != "content-length" or self.command == "HEAD":
-                self.send_header(name, value)
-        if self.command != "HEAD":
-            self.send_header("Content-Length", str(len(answer.body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(answer.body)
-
-    def _behind(self, body):
-        connection = http.client.HTTPConnection(self.owner.behind)
-        try:
-            sent = {name: told for name, told in self.headers.items() if name.lower() != "expect"}
-            connection.request(self.command, self.path, body, sent)
-            answer = connection.getresponse()
-            return Answer(answer.status, dict(answer.getheaders()), answer.read())
-        finally:
-            connection.close()
-
-
-DROP = Answer(0, {}, b"")
 
 
 @pytest.fixture
@@ -558,7 +490,7 @@ def test_an_unknown_key_is_named_by_the_code_of_kms(put):
 
 
 def test_no_answer_is_named_by_its_kind(record, place, monkeypatch):
-    monkeypatch.setattr(object_lock, "_ATTEMPTS", 1)
+    monkeypatch.setattr(in_s3, "ATTEMPTS", 1)
     with pytest.raises(ArchiveError, match=r"^HeadBucket got no answer for s3://\S+: EndpointConnectionError\n"):
         archive(record, place, UNTIL, endpoint_url="http://127.0.0.1:9")
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from kit.errors import KitError
+from kit.errors import KitError, ParameterError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -60,7 +60,17 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Output = Annotated[Path, typer.Option("--output", help="The folder for runs and records.")]
+
+def _of_this_machine(output: Path) -> Path:
+    """Refuse an address, of which a path would be made."""
+    if str(output).lower().startswith("s3:"):
+        remedy = "bring them back with `aws s3 sync`, and name that folder; send it with `trailkit send`"
+        raise ParameterError("outputs in S3 are for `trailkit run`", remedy)
+    return output
+
+
+Output = Annotated[Path, typer.Option("--output", help="The folder for runs and records.", callback=_of_this_machine)]
+Destination = Annotated[str, typer.Option("--output", help="The folder for runs and records, or s3://bucket/prefix.")]
 Parameters = Annotated[Path | None, typer.Option("--parameters", "-f", help="The parameters file (YAML).")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="Set one parameter: key.path=value. Repeatable.")]
 Trust = Annotated[Path | None, typer.Option("--trust", help="Root certificates to trust (PEM).")]

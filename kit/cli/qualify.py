@@ -1,7 +1,7 @@
 """The commands that qualify an account: have a protocol approved, execute it, seal what was executed."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +10,7 @@ import typer
 
 from kit.cli.app import (
     AsJson,
+    Destination,
     FailOn,
     Fails,
     Notebooks,
@@ -116,12 +117,13 @@ def run(
     pdf: Pdf = True,
     fail_on: Fails = FailOn.INCONCLUSIVE,
     summary: Summary = None,
-    output: Output = Path("outputs"),
+    output: Destination = "outputs",
     as_json: AsJson = False,
 ) -> None:
     """Execute protocols with the parameters of a file, and seal a record of each; or on many targets, summed up."""
     from kit.catalogue import protocol as find_protocol
     from kit.parameters import RunParameters
+    from kit.record.working import is_remote, working_outputs
 
     named = [find_protocol(name).id for name in protocols]
     if targets is not None:
@@ -153,8 +155,20 @@ def run(
     told = RunParameters.load(mapping)
     chosen = choose_notebooks(named, notebooks)
     approvals = read_approvals(approved or [], trust, chosen, told, silent=as_json)
-    records = (run_protocol(name, mapping, output, approvals.get(name), chosen[name], pdf=pdf) for name in named)
-    tell_each(records, as_json=as_json, fail_on=fail_on, summary=summary)
+    place = output.removesuffix("/") if is_remote(output) else ""
+
+    def records() -> "Iterator[Sealed]":
+        with working_outputs(output, named) as outputs:
+            for name in named:
+                sealed = run_protocol(
+                    name, mapping, outputs.folder, approvals.get(name), chosen[name], outputs.noting, pdf=pdf
+                )
+                if place:
+                    refresh_index(outputs.folder)
+                    outputs.send()
+                yield sealed
+
+    tell_each(records(), as_json=as_json, fail_on=fail_on, summary=summary, place=place)
 
 
 @app.command()
@@ -242,10 +256,12 @@ def run_protocol(
     output: Path,
     approved: Path | None = None,
     notebook: Path | None = None,
+    noting: "Callable[[Progress], Progress] | None" = None,
     *,
     pdf: bool = True,
 ) -> "Sealed":
-    """Execute a notebook of a protocol, the kit's own if none is given, and seal what was executed.
+    """Execute a notebook of a protocol, the kit's own if none is given, and seal what was executed; `noting` returns
+    what takes note of its progress before that is shown.
 
     Raises:
         KitError: it did not run to its end, or can't be sealed.
@@ -254,7 +270,8 @@ def run_protocol(
 
     with progress_bar(name) as progress:
         try:
-            return qualify(name, mapping, output, progress, approved, notebook, pdf=pdf)
+            noted = noting(progress) if noting else progress
+            return qualify(name, mapping, output, noted, approved, notebook, pdf=pdf)
         except KitError:
             # a run that failed stands in the index too
             refresh_index(output)

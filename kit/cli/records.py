@@ -89,7 +89,8 @@ def register(output: Output = Path("outputs"), as_json: AsJson = False) -> None:
 @app.command()
 def index(output: Output = Path("outputs"), as_json: AsJson = False) -> None:
     """Write `index.html` into an outputs folder: every run and record, to look through; it is no part of any."""
-    from kit.render.index import INDEX_PAGE, write_index
+    from kit.record.manifest import INDEX_PAGE
+    from kit.render.index import write_index
 
     with answering(as_json=as_json) as answer:
         shown = write_index(output)
@@ -284,6 +285,31 @@ def archive(
     typer.echo(f"  until    {receipt.retain_until}, {receipt.mode}")
     if archived.file:
         typer.echo(f"  receipt  {archived.file}")
+
+
+@app.command()
+def send(
+    folder: Annotated[Path, typer.Argument(help="An outputs folder, or what a run could not send of one.")],
+    destination: Annotated[str, typer.Argument(help="Where to: s3://bucket/prefix.")],
+    as_json: AsJson = False,
+) -> None:
+    """Send an outputs folder to S3: what is new, and the register where it continues the one that lies there."""
+    from kit.record.register import REGISTER
+    from kit.record.remote import remote_outputs
+
+    if not (folder / REGISTER).is_file():
+        raise ParameterError(f"{folder} is no outputs folder: it has no {REGISTER}", "name an outputs folder")
+    place = destination.removesuffix("/")
+    with answering(as_json=as_json) as answer:
+        answer["sent"] = []
+        for path in (*sorted(one.parent for one in folder.glob(f"*/{REGISTER}")), folder):
+            to = place if path == folder else f"{place}/{path.name}"
+            with remote_outputs(to, path.resolve()) as remote:
+                remote.meet()
+                remote.send()
+            answer["sent"].append(to)
+            if not as_json:
+                say(f"SENT  {path} to {to}")
 
 
 def _moment(text: str) -> datetime:

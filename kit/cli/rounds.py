@@ -19,7 +19,7 @@ def run_round(
     protocols: list[str],
     targets: Path,
     settings: list[str] | None,
-    output: Path,
+    output: str,
     crew: "Crew",
     *,
     resume: bool,
@@ -33,6 +33,8 @@ def run_round(
     Raises:
         KitError: the targets are refused, or it was interrupted.
     """
+    from kit.collect.gather import SUMMARY
+    from kit.record.working import is_remote, working_outputs
     from kit.rounds.conduct import conduct
     from kit.rounds.targets import load_targets
 
@@ -46,19 +48,26 @@ def run_round(
             if not as_json:
                 what = one.record_id or f"{one.problem}; {one.remedy}"
                 say(f"{len(done)}/{total}  {one.target}  {one.protocol}  {one.verdict or 'NO RECORD'}  {what}")
-        refresh_index(output / outcomes[0].target)
+        # elsewhere it goes there with the record
+        if not is_remote(output):
+            refresh_index(Path(output) / outcomes[0].target)
 
-    with answering(as_json=as_json) as answer, summarizing(summary) as summarize:
+    with (
+        answering(as_json=as_json) as answer,
+        summarizing(summary) as summarize,
+        working_outputs(output, [SUMMARY]) as outputs,
+    ):
         answer |= {"verdict": None, "targets": []}
-        sealed = conduct(of, protocols, output, crew, told, resume=resume, pdf=pdf)
+        sealed = conduct(of, protocols, outputs, crew, told, resume=resume, pdf=pdf)
         for warning in sealed.warnings:
             tell(warning)
-        refresh_index(output)
-        answer |= {"verdict": sealed.verdict.value, "summary": describe(sealed)}
+        refresh_index(outputs.folder)
+        outputs.send()
+        answer |= {"verdict": sealed.verdict.value, "summary": describe(sealed, outputs.place)}
         summarize(sealed)
         if not as_json:
             typer.echo(f"{sealed.verdict.value}  {sealed.folder.name}")
-            tell_files(sealed.folder, sealed.digest)
+            tell_files(sealed.folder, sealed.digest, outputs.place)
             print_table({"verdict": True, "targets": True}, _tally(answer["targets"]), STYLES)
     finish(sealed.verdict, fail_on)
 

@@ -23,8 +23,11 @@ def tell_each(
     as_json: bool,
     fail_on: FailOn = FailOn.INCONCLUSIVE,
     summary: Path | None = None,
+    place: str = "",
 ) -> None:
     """Tell of each record as soon as it stands, and end with the status of the verdict over all.
+
+    `place` is the address of the outputs that they were sent to, index and all.
 
     Raises:
         ParameterError: the summary can't be written; nothing is executed then.
@@ -38,11 +41,12 @@ def tell_each(
         for sealed in records:
             for warning in sealed.warnings:
                 tell(warning)
-            refresh_index(sealed.folder.parent)
+            if not place:
+                refresh_index(sealed.folder.parent)
             verdicts.append(sealed.verdict)
-            answer["records"].append(describe(sealed))
+            answer["records"].append(describe(sealed, place))
             if not as_json:
-                _tell_record(sealed)
+                _tell_record(sealed, place)
             summarize(sealed)
         verdict = roll_up(verdicts)
         answer["verdict"] = verdict.value
@@ -76,31 +80,34 @@ def summarizing(path: Path | None) -> "Iterator[Callable[[Sealed], None]]":
         raise
 
 
-def describe(sealed: "Sealed") -> dict[str, Any]:
-    """Return what a machine is told of a record."""
+def describe(sealed: "Sealed", place: str = "") -> dict[str, Any]:
+    """Return what a machine is told of a record, in a folder or at an address."""
     from kit.record.results import sentence
 
     test_cases = [
         {"test_case": step["test_case"], "title": step["title"], "verdict": step["verdict"], "finding": sentence(step)}
         for step in sealed.executed.steps
     ]
-    files = files_of(sealed.folder, sealed.digest)
+    files = files_of(sealed.folder, sealed.digest, place)
     protocol = {"protocol_sha256": sealed.executed.sources_sha256}
     return {"verdict": sealed.verdict.value, **files, **protocol, "test_cases": test_cases}
 
 
-def files_of(folder: Path, digest: str) -> dict[str, Any]:
-    """Return what a machine is told of a record's folder: its id, its digest, and the pages that are there."""
+def files_of(folder: Path, digest: str, place: str = "") -> dict[str, Any]:
+    """Return what a machine is told of a record's folder: its id, its digest, and the pages that are there; with
+    `place`, where they are in the outputs of that address.
+    """
     from kit.record.manifest import HTML, PDF, SIGNED
 
     pages = {"html": HTML, "pdf": PDF, "signed": SIGNED}
-    files = {label: str(folder / name) for label, name in pages.items() if (folder / name).exists()}
-    return {"record_id": folder.name, "folder": str(folder), "digest": digest, "files": files}
+    where = f"{place}/{folder.name}" if place else str(folder)
+    files = {label: f"{where}/{name}" for label, name in pages.items() if (folder / name).exists()}
+    return {"record_id": folder.name, "folder": where, "digest": digest, "files": files}
 
 
-def _tell_record(sealed: "Sealed") -> None:
+def _tell_record(sealed: "Sealed", place: str) -> None:
     typer.echo(f"{sealed.verdict.value}  {sealed.folder.name}")
-    tell_files(sealed.folder, sealed.digest)
+    tell_files(sealed.folder, sealed.digest, place)
     from kit.record.results import sentence
 
     columns = {"test case": True, "verdict": True, "finding": False}
@@ -108,10 +115,10 @@ def _tell_record(sealed: "Sealed") -> None:
     print_table(columns, words, STYLES)
 
 
-def tell_files(folder: Path, digest: str) -> None:
+def tell_files(folder: Path, digest: str, place: str = "") -> None:
     """Print where a record is, its pages, and its digest."""
-    told = files_of(folder, digest)
-    typer.echo(f"  record  {folder}")
+    told = files_of(folder, digest, place)
+    typer.echo(f"  record  {told['folder']}")
     for label, path in told["files"].items():
         typer.echo(f"  {label:6}  {path}")
     typer.echo(f"  digest  {digest}")

@@ -3,13 +3,14 @@
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from kit.errors import RecordError
 from kit.record.manifest import MANIFEST, files_in
 
 _ASIDE = ".replaced-"
+_ELSEWHERE = ".elsewhere"
 _SEALING, _SIGNING = ".sealing-", ".signing-"
 
 
@@ -106,6 +107,21 @@ def records_in(outputs: Path) -> list[Path]:
     """Return the folders of the records in an outputs folder, sorted; what is being written is none yet."""
     found = (path.parent for path in sorted(outputs.glob(f"*/{MANIFEST}")))
     return [folder for folder in found if not folder.name.startswith(".")]
+
+
+def note_elsewhere(record: Path, names: Iterable[str]) -> None:
+    """Note which files of a record were not brought into the outputs folder with it."""
+    path = record.parent / _ELSEWHERE / record.name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+
+
+def elsewhere(record: Path) -> frozenset[str]:
+    """Return the files of a record that were not brought with it: they lie where it came from, and are not missing."""
+    try:
+        return frozenset((record.parent / _ELSEWHERE / record.name).read_text(encoding="utf-8").splitlines())
+    except (OSError, ValueError):
+        return frozenset()
 
 
 def write_whole(file: Path, content: bytes) -> None:

@@ -52,6 +52,11 @@ def kit_qualification(outputs: Path, entries: Sequence[RegisterEntry], *, demons
     return dict(well_formed(_told(sentence)))
 
 
+def of_this_kit(entries: Sequence[RegisterEntry]) -> set[str]:
+    """Return which records may qualify the kit that runs: those of its version, which are then held to every file."""
+    return {one.record_id for one in _ended(entries) if one.first.get("kit_version") == __version__}
+
+
 def _told(sentence: str, record: Mapping[str, Json] | None = None, *, qualified: bool = False) -> dict[str, Json]:
     said = " ".join(sentence.split())
     return {"record": record, "qualified": qualified, "sentence": f"trailkit {__version__}: {said}."}

@@ -25,6 +25,8 @@ APPROVAL = "approval.pdf"
 FINDINGS = "findings.json"
 JUNIT = "junit.xml"
 EVIDENCE = "evidence"
+INDEX_PAGE = "index.html"
+"""The page over an outputs folder, which is part of no record."""
 RUNS = ".runs"
 """Where, in the outputs folder, a run keeps what it has until its record is sealed."""
 

@@ -5,53 +5,41 @@ S3 checks, and is then read back by its version; the receipt holds what S3 repor
 boto3. Source: S3 user guide, "Locking objects with Object Lock", "Checking object integrity".
 """
 
-from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from io import FileIO
 from pathlib import Path
 from threading import Event
-from typing import Any, TypeVar
+from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from pydantic import TypeAdapter, ValidationError
 
 from kit.canonical import Json, sha256_file
 from kit.errors import ArchiveError, RecordError, RejectionError
 from kit.evidence import timestamp, utc_now
-from kit.identifiers import Bucket, Endpoint, KeyReference
+from kit.identifiers import Endpoint, KeyReference
 from kit.record.manifest import RESTORE, SUMS, files_in, is_plain_name
+from kit.record.s3 import (
+    LARGEST,
+    LOCKED,
+    LONGEST_KEY,
+    Bucket,
+    Source,
+    checksum,
+    code_of,
+    is_of,
+    opened,
+    place_of,
+    side_by_side,
+)
 
-T = TypeVar("T")
-Item = TypeVar("Item")
 Progress = Callable[[str, int, int], None]
 """Is told a phase, and how many of how many files are done; what it raises ends the archiving."""
 
 MODE = "COMPLIANCE"
-LARGEST = 5 * 1024**3
-"""What one PutObject takes, in bytes [S3 API reference, "PutObject"]."""
-LONGEST_KEY = 1024
-"""How long a key may be, in bytes of UTF-8 [S3 user guide, "Naming Amazon S3 objects"]."""
 
-_AT_ONCE = 8
-_ATTEMPTS = 4
 _AGAIN = "run again: what is archived already is kept"
 _ELSEWHERE = "what lies there stays as it is: archive under another prefix"
-_CHANGED = "the file changed while it was read: verify the record, then run again"
-_REMEDIES = {
-    "NoSuchBucket": "make the bucket, with Object Lock, or name another",
-    "ObjectLockConfigurationNotFoundError": "enable Object Lock on the bucket, or name a bucket that has it",
-    "ServerSideEncryptionConfigurationNotFoundError": "name a KMS key",
-    "BadDigest": _CHANGED,
-    "XAmzContentSHA256Mismatch": _CHANGED,
-    "SlowDown": f"S3 is throttling: wait, then {_AGAIN}",
-}
-_ALLOW = "let this identity do it (its policies, the bucket's, the key's), or sign in as one that may, then run again"
 
 
 @dataclass(frozen=True)
@@ -103,7 +91,7 @@ class _File:
     @property
     def checksum(self) -> str:
         """The SHA-256 as S3 spells it."""
-        return b64encode(bytes.fromhex(self.sha256)).decode()
+        return checksum(self.sha256)
 
 
 def archive(
@@ -149,14 +137,15 @@ def archive(
         RecordError: there is no such folder, it has no `SHA256SUMS`, or a file of it can't be read or archived.
         RejectionError: the folder holds a link, or is not what its `SHA256SUMS` lists.
     """
-    name, prefix = _place(destination)
+    name, prefix = place_of(destination)
     until = _whole_seconds(retain_until, now())
     _hold_choices(kms_key, endpoint_url)
     folder, names = _contents(record)
     place = f"{prefix}{folder.name}/"
     for each in names:
         _hold_archivable(folder / each, each, place + each)
-    with _opened(name, profile, endpoint_url) as bucket:
+    with opened(name, _AGAIN, profile=profile, endpoint_url=endpoint_url) as (bucket, client):
+        account = _account(client("sts"))
         _hold_bucket(bucket)
         kms_key = kms_key or _default_key(bucket)
         there = _newest_versions(bucket, place, {place + each for each in names})
@@ -173,13 +162,13 @@ def archive(
 
         # what is there already comes first: if it is something else, nothing is uploaded
         for batch in (known, [file for file in missing if file not in sums], sums):
-            _side_by_side(vault.keep, batch, take, vault.stop)
+            side_by_side(vault.keep, batch, take, vault.stop)
     return Receipt(
         destination=f"s3://{name}/{place}",
         endpoint=endpoint_url,
         bucket=name,
         region=bucket.region,
-        account=bucket.account,
+        account=account,
         mode=MODE,
         retain_until=timestamp(until),
         kms_key=", ".join(sorted(vault.kms_keys)),
@@ -189,15 +178,6 @@ def archive(
 
 
 # --- What is asked for
-
-
-def _place(destination: str) -> tuple[str, str]:
-    """Return bucket and prefix of an address, the prefix with its slash at the end, or empty."""
-    bucket, _, prefix = destination.removeprefix("s3://").partition("/")
-    prefix = prefix.removesuffix("/")
-    if not destination.startswith("s3://") or not _is(Bucket, bucket) or (prefix and not is_plain_name(prefix)):
-        raise ArchiveError(f"{destination!r} is no place in S3", "name one: s3://bucket/prefix")
-    return bucket, f"{prefix}/" if prefix else ""
 
 
 def _whole_seconds(retain_until: datetime, now: datetime) -> datetime:
@@ -210,20 +190,12 @@ def _whole_seconds(retain_until: datetime, now: datetime) -> datetime:
 
 
 def _hold_choices(kms_key: str, endpoint_url: str) -> None:
-    if kms_key and (not _is(KeyReference, kms_key) or "alias/" in kms_key):
+    if kms_key and (not is_of(KeyReference, kms_key) or "alias/" in kms_key):
         raise ArchiveError(
             f"{kms_key!r} is neither id nor ARN of a KMS key", "name the key by its ARN, not by an alias"
         )
-    if endpoint_url and not _is(Endpoint, endpoint_url):
+    if endpoint_url and not is_of(Endpoint, endpoint_url):
         raise ArchiveError(f"{endpoint_url!r} is no endpoint", "name an https address; plain http is for this machine")
-
-
-def _is(kind: Any, value: str) -> bool:
-    try:
-        TypeAdapter(kind).validate_python(value)
-    except ValidationError:
-        return False
-    return True
 
 
 # --- What is to be archived
@@ -274,92 +246,6 @@ def _unreadable(error: OSError) -> RecordError:
 # --- What S3 says
 
 
-@dataclass(frozen=True)
-class _Bucket:
-    """A bucket, the client that asks its Region, and the account of whoever asks."""
-
-    name: str
-    client: Any
-    region: str
-    account: str
-
-    def ask(self, operation: str, key: str = "", **parameters: Any) -> Mapping[str, Any]:
-        """Make one call, on the bucket or on an object; IAM: as `archive` lists them."""
-        named = {"Key": key} if key else {}
-        with _naming(self.client.meta.method_to_api_mapping[operation], self.uri(key)):
-            answer: Mapping[str, Any] = getattr(self.client, operation)(Bucket=self.name, **named, **parameters)
-            return answer
-
-    def uri(self, key: str) -> str:
-        """Return the address of an object, or of the bucket."""
-        return f"s3://{self.name}/{key}".removesuffix("/")
-
-
-@contextmanager
-def _naming(call: str, what: str) -> Iterator[None]:
-    """Turn what botocore raises into an error that names call and AWS code, and nothing of botocore's own text."""
-    try:
-        yield
-    except ClientError as error:
-        # it may be another call, which botocore made for the role of a profile
-        call, code = error.operation_name, _code(error)
-        raise ArchiveError(f"{call} was refused for {what}: {code}", _remedy(error, call)) from error
-    except BotoCoreError as error:
-        message = f"{call} got no answer for {what}: {type(error).__name__}"
-        raise ArchiveError(message, f"see that credentials and network are as they must be, then {_AGAIN}") from error
-
-
-def _code(error: BaseException | None) -> str:
-    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
-
-
-def _remedy(error: ClientError, call: str) -> str:
-    code, status = _code(error), error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    if code.startswith("KMS."):
-        return "see that the key is enabled, in the bucket's Region, and lets this identity use it, then run again"
-    if call == "HeadBucket" and status == 404:
-        return _REMEDIES["NoSuchBucket"]
-    return _REMEDIES.get(code) or (_ALLOW if status == 403 else f"put right what the code says, then {_AGAIN}")
-
-
-@contextmanager
-def _opened(name: str, profile: str, endpoint_url: str) -> Iterator[_Bucket]:
-    """Yield a bucket, asked in its own Region: `HeadBucket` says which that is [S3 API reference]."""
-    config = Config(
-        retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
-        max_pool_connections=_AT_ONCE,
-        s3={"addressing_style": "path" if endpoint_url else "auto"},
-        # an endpoint set elsewhere could pass a simulator off as AWS
-        ignore_configured_endpoint_urls=True,  # type: ignore[call-arg]
-        # plain http is for this machine, which no proxy leads to
-        proxies={} if endpoint_url.startswith("http:") else None,
-    )
-    with _naming("signing in", f"s3://{name}"):
-        session = boto3.Session(profile_name=profile or None)
-
-    @contextmanager
-    def client(service: str, region: str) -> Iterator[Any]:
-        with _naming("signing in", f"s3://{name}"):
-            made: Any = session.client(  # type: ignore[call-overload]
-                service, region_name=region, endpoint_url=endpoint_url or None, config=config
-            )
-        try:
-            yield made
-        finally:
-            made.close()
-
-    with client("s3", session.region_name or "us-east-1") as anywhere:
-        region = _Bucket(name, anywhere, "", "").ask("head_bucket").get("BucketRegion")
-    if not region:
-        raise ArchiveError(
-            f"HeadBucket does not say in which Region s3://{name} is", "archive to a bucket of S3 itself"
-        )
-    with client("sts", region) as sts:
-        account = _account(sts)
-    with client("s3", region) as s3:
-        yield _Bucket(name, s3, region, account)
-
-
 def _account(sts: Any) -> str:
     """Return the caller's account, or nothing where STS doesn't tell: the receipt does without."""
     try:
@@ -368,11 +254,10 @@ def _account(sts: Any) -> str:
         return ""
 
 
-def _hold_bucket(bucket: _Bucket) -> None:
+def _hold_bucket(bucket: Bucket) -> None:
     lock = bucket.ask("get_object_lock_configuration").get("ObjectLockConfiguration", {})
     if lock.get("ObjectLockEnabled") != "Enabled":
-        remedy = _REMEDIES["ObjectLockConfigurationNotFoundError"]
-        raise ArchiveError(f"s3://{bucket.name} has no Object Lock", remedy)
+        raise ArchiveError(f"s3://{bucket.name} has no Object Lock", LOCKED)
     versioning = bucket.ask("get_bucket_versioning").get("Status", "never enabled")
     if versioning != "Enabled":
         raise ArchiveError(
@@ -380,7 +265,7 @@ def _hold_bucket(bucket: _Bucket) -> None:
         )
 
 
-def _default_key(bucket: _Bucket) -> str:
+def _default_key(bucket: Bucket) -> str:
     """Return the key that the bucket encrypts under by default.
 
     It has to be named with each object: `aws:kms` without a key means the AWS managed key, whatever the bucket's
@@ -389,20 +274,20 @@ def _default_key(bucket: _Bucket) -> str:
     configuration = bucket.ask("get_bucket_encryption").get("ServerSideEncryptionConfiguration", {})
     applied = [rule.get("ApplyServerSideEncryptionByDefault", {}) for rule in configuration.get("Rules", [])]
     keys = [default.get("KMSMasterKeyID", "") for default in applied if default.get("SSEAlgorithm") == "aws:kms"]
-    if len(keys) != 1 or not _is(KeyReference, keys[0]) or "alias/" in keys[0]:
+    if len(keys) != 1 or not is_of(KeyReference, keys[0]) or "alias/" in keys[0]:
         told = f"s3://{bucket.name} names no customer managed KMS key by id or ARN as its default"
         raise ArchiveError(told, "name a key by its ARN, or make one the bucket's default")
     return str(keys[0])
 
 
-def _newest_versions(bucket: _Bucket, place: str, wanted: set[str]) -> dict[str, str]:
+def _newest_versions(bucket: Bucket, place: str, wanted: set[str]) -> dict[str, str]:
     """Return the newest version's id of each wanted key that is there.
 
     Raises:
         ArchiveError: the newest is a delete marker: somebody took the file for deleted, and its versions are hidden.
     """
     found: dict[str, str] = {}
-    with _naming("ListObjectVersions", bucket.uri(place)):
+    with bucket.naming("ListObjectVersions", place):
         for page in bucket.client.get_paginator("list_object_versions").paginate(Bucket=bucket.name, Prefix=place):
             for marker in page.get("DeleteMarkers", []):
                 if marker["IsLatest"] and marker["Key"] in wanted:
@@ -413,27 +298,10 @@ def _newest_versions(bucket: _Bucket, place: str, wanted: set[str]) -> dict[str,
     return found
 
 
-class _Stopped(BaseException):
-    """The archiving ended while a file was being sent. Not an `Exception`: those botocore would retry."""
-
-
-class _Source(FileIO):
-    """A file that can be sent until it is told to stop."""
-
-    def __init__(self, path: Path, stop: Event) -> None:
-        super().__init__(path)
-        self._stop = stop
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if self._stop.is_set():
-            raise _Stopped
-        return super().read(-1 if size is None else size)
-
-
 class _Vault:
     """Where files are kept, under one key and until one date; `kms_keys` are those that S3 reported."""
 
-    def __init__(self, bucket: _Bucket, kms_key: str, until: datetime, there: Mapping[str, str]) -> None:
+    def __init__(self, bucket: Bucket, kms_key: str, until: datetime, there: Mapping[str, str]) -> None:
         self.stop = Event()
         self.kms_keys: set[str] = set()
         self._bucket = bucket
@@ -446,19 +314,19 @@ class _Vault:
         if version := self._there.get(file.key):
             return self._read_back(file, version, found=True)
         try:
-            with _Source(file.path, self.stop) as body:
+            with Source(file.path, self.stop) as body:
                 answer = self._put(file, body)
         except OSError as error:
             raise _unreadable(error) from error
         except ArchiveError as error:
-            if _code(error.__cause__) != "PreconditionFailed":
+            if code_of(error) != "PreconditionFailed":
                 raise
             # somebody else put it meanwhile, or we did, by an attempt whose answer never came
             answer = self._bucket.ask("head_object", file.key)
             return self._read_back(file, answer.get("VersionId", ""), found=True)
         return self._read_back(file, answer.get("VersionId", ""), found=False)
 
-    def _put(self, file: _File, body: _Source) -> Mapping[str, Any]:
+    def _put(self, file: _File, body: Source) -> Mapping[str, Any]:
         return self._bucket.ask(
             "put_object",
             file.key,
@@ -508,16 +376,3 @@ class _Vault:
         where = f"{self._bucket.uri(file.key)}{' was there already, and' if found else ':'}"
         values = [timestamp(value) if isinstance(value, datetime) else value for value in (said or "nothing", wanted)]
         return ArchiveError(f"{where} S3 reports {name} {values[0]}, where {values[1]} was asked for", _ELSEWHERE)
-
-
-def _side_by_side(work: Callable[[Item], T], items: Sequence[Item], take: Callable[[T], None], stop: Event) -> None:
-    """Do the work for each item, some at a time, and hand over each result; the first error stops what still runs."""
-    with ThreadPoolExecutor(_AT_ONCE) as executor:
-        futures = [executor.submit(work, item) for item in items]
-        try:
-            for future in as_completed(futures):
-                take(future.result())
-        except BaseException:
-            stop.set()
-            executor.shutdown(wait=False, cancel_futures=True)
-            raise

@@ -17,7 +17,7 @@ from kit.canonical import Json, sha256
 from kit.errors import KitError, RecordError
 from kit.evidence import timestamp, utc_now
 from kit.findings import Verdict
-from kit.record.folders import records_in
+from kit.record.folders import elsewhere, records_in
 from kit.record.history import KIT, History, histories
 from kit.record.manifest import HTML, MANIFEST, PDF, PROTOCOL, RECORD, SIGNED, is_plain_name, parse_manifest
 from kit.record.register import REGISTER, Seen, read_register
@@ -197,7 +197,8 @@ def _content(folder: Path) -> bytes | None:
 
 
 def _pages(folder: Path | None) -> tuple[str, ...]:
-    return tuple(name for name in PAGES if folder and S_ISREG(_mode(folder / name)))
+    others = elsewhere(folder) if folder else ()
+    return tuple(name for name in PAGES if folder and (name in others or S_ISREG(_mode(folder / name))))
 
 
 def _mode(path: Path) -> int:

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kit.canonical import Json, sha256_file
-from kit.errors import RejectionError
+from kit.errors import RejectionError, UnreachedError
 from kit.record.addenda import read_addenda
+from kit.record.folders import elsewhere
 from kit.record.history import History, hold_run
 from kit.record.manifest import (
     HTML,
@@ -33,10 +34,13 @@ def hold_standing(folder: Path, history: History, entries: Sequence[RegisterEntr
 
     Raises:
         RejectionError: it is not here, is not whole, or is not the one that was registered.
+        UnreachedError: only a part of it was brought here, so that it can't be told.
     """
     # a register that somebody wrote could name any path
     if not is_plain_name(history.record_id) or "/" in history.record_id:
         raise RejectionError("its name leads out of the folder", "restore the register")
+    if elsewhere(folder):
+        raise UnreachedError("only a part of it was brought here", "bring all of the outputs: aws s3 sync")
     with malformed_rejected(folder.name):
         try:
             return _held(folder, history, entries)

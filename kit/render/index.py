@@ -18,13 +18,12 @@ from kit.errors import KitError, RecordError
 from kit.present.templating import compact, environment, stylesheet, template_text
 from kit.present.words import VERDICTS, Sign
 from kit.record.addenda import PAGE
-from kit.record.folders import write_whole
-from kit.record.manifest import ADDENDA, HTML, PDF, SIGNED
+from kit.record.folders import elsewhere, write_whole
+from kit.record.manifest import ADDENDA, HTML, INDEX_PAGE, PDF, SIGNED
 from kit.record.overview import OUTCOMES, Overview, Row, overview
 from kit.render.guard import stamp
 from kit.render.html import running, styled
 
-INDEX_PAGE = "index.html"
 MONTHS, TARGETS = 12, 24
 """How much of the timeline is drawn: so many months, and so many targets; what is outside is counted."""
 
@@ -156,8 +155,10 @@ def _address(folder: str, *names: str) -> str:
 
 def _later(row: Row, outputs: Path) -> list[tuple[str, str]]:
     """Return what came later, each with the address of its page: a deviation's is its addendum, where that is there."""
-    folder = outputs / row.record_id / ADDENDA
-    pages = {path.parent.name for path in folder.glob(f"*/{PAGE}")} if row.folder else set()
+    folder = outputs / row.record_id
+    pages = {path.parent.name for path in (folder / ADDENDA).glob(f"*/{PAGE}")} if row.folder else set()
+    # of each the second part: addenda/01-DEV-01/addendum.html
+    pages |= {name.split("/")[1] for name in elsewhere(folder) if re.fullmatch(rf"{ADDENDA}/[^/]+/{PAGE}", name)}
     told, number = [], 0
     for line in row.later:
         event, _, deviation = line.partition(" ")

@@ -24,6 +24,7 @@ from kit.record.history import histories
 from kit.record.manifest import RUNS
 from kit.record.register import Register, locked_register
 from kit.record.seal import Sealed
+from kit.record.working import WorkingOutputs
 from kit.recording import Recorder
 from kit.rounds.engine import Crew, carry_out
 from kit.rounds.targets import RoundTarget, TargetsFile, listed, of_organization
@@ -47,7 +48,7 @@ class Scope:
 def conduct(
     file: TargetsFile,
     protocols: Sequence[str],
-    outputs: Path,
+    outputs: Path | WorkingOutputs,
     crew: Crew,
     tell: Tell,
     *,
@@ -56,6 +57,7 @@ def conduct(
 ) -> Sealed:
     """Qualify every target by each protocol, and return the record that sums it up.
 
+    Outputs that are worked for in a folder of their own are those of a summary; what it left is to be sent then.
     With `resume` the latest round that was not closed goes on: what is finished stays, what is not is done. Without
     `pdf` only the summary has one.
 
@@ -67,17 +69,22 @@ def conduct(
     """
     if wrong := [name for name in protocols if name not in ALLOWED]:
         raise ParameterError(f"{', '.join(wrong)} can't be part of a round", f"name {', '.join(ALLOWED)}")
-    scope, outputs = scope_of(file), outputs.resolve()
+    scope = scope_of(file)
+    working = outputs if isinstance(outputs, WorkingOutputs) else WorkingOutputs(outputs)
+    working.folder = working.folder.resolve()
     told = {"protocols": list(protocols), "targets_sha256": file.sha256}
-    with _opened(outputs, told, len(scope.targets), resume=resume) as round_id:
+    with _opened(working.folder, told, len(scope.targets), resume=resume) as round_id:
+        # it can be resumed from then on, wherever this machine is
+        working.send()
         tasks = (
-            Task(one.name, tuple(protocols), one.parameters, str(outputs / one.name), round_id, pdf)
+            Task(one.name, tuple(protocols), one.parameters, working.below(one.name), round_id, pdf)
             for one in scope.targets
         )
         carry_out(tasks, crew, lambda outcomes: tell(outcomes, len(scope.targets)))
         parameters = summary_parameters(round_id, file, scope, protocols)
-        sealed = qualify(SUMMARY, parameters, outputs, lambda *_: None)
-        with locked_register(outputs) as register:
+        working.bring_targets([one.name for one in scope.targets], protocols, round_id)
+        sealed = qualify(SUMMARY, parameters, working.folder, working.noting(lambda *_: None))
+        with locked_register(working.folder) as register:
             register.append("closed", round_id, {"summary": sealed.folder.name, "verdict": sealed.verdict.value})
     return sealed
 

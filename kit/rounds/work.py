@@ -4,8 +4,8 @@ A worker may die and its task be given to another; what the target's register ho
 """
 
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from kit.errors import KitError
 from kit.qualify import qualify
 from kit.record.history import runs_in_round
 from kit.record.register import REGISTER, read_register
+from kit.record.working import WorkingOutputs, send_after, working_outputs
+from kit.render.index import refresh_index
 
 
 @dataclass(frozen=True)
@@ -59,27 +61,33 @@ def qualify_target(task: Task) -> list[Outcome]:
 
     A worker calls it, in a thread, a process or on another machine; task and outcomes can be pickled.
     """
-    return [_qualify(task, name) for name in task.protocols]
+    try:
+        with working_outputs(task.outputs, task.protocols) as outputs:
+            return [_qualify(task, name, outputs) for name in task.protocols]
+    except KitError as error:
+        # its outputs can't be brought
+        return [Outcome(task.target, name, problem=error.message, remedy=error.remedy) for name in task.protocols]
 
 
-def finished(task: Task, protocol_id: str) -> Outcome | None:
-    """Return the outcome of a protocol that the target's register holds as finished in this round, or None."""
+def finished(task: Task, protocol_id: str, folder: Path) -> Outcome | None:
+    """Return the outcome of a protocol that the register in a folder holds as finished in this round, or None."""
     with suppress(KitError):
-        for one in reversed(runs_in_round(read_register(Path(task.outputs) / REGISTER), protocol_id, task.round_id)):
+        for one in reversed(runs_in_round(read_register(folder / REGISTER), protocol_id, task.round_id)):
             if one.state == "finished":
                 return Outcome(task.target, protocol_id, one.record_id, one.verdict, one.digest)
     return None
 
 
-def _qualify(task: Task, protocol_id: str) -> Outcome:
-    if done := finished(task, protocol_id):
+def _qualify(task: Task, protocol_id: str, outputs: WorkingOutputs) -> Outcome:
+    if done := finished(task, protocol_id, outputs.folder):
         return done
     started = time.monotonic()
     told = dict(task.parameters)
     execution = told.get("execution") or {}
     told["execution"] = {**execution, "reason": reason_in(task.round_id, execution.get("reason"))}
     try:
-        sealed = qualify(protocol_id, told, Path(task.outputs), _silent, pdf=task.pdf)
+        with _sent(outputs):
+            sealed = qualify(protocol_id, told, outputs.folder, outputs.noting(_silent), pdf=task.pdf)
         spent = time.monotonic() - started
         return Outcome(task.target, protocol_id, sealed.folder.name, sealed.verdict.value, sealed.digest, seconds=spent)
     except KitError as error:
@@ -87,6 +95,22 @@ def _qualify(task: Task, protocol_id: str) -> Outcome:
     except Exception as error:  # noqa: BLE001 - a defect of ours that one target meets must not end the others
         problem, remedy = f"{type(error).__name__}: {error}"[:300], "report it, and run the target by itself"
     return Outcome(task.target, protocol_id, problem=problem, remedy=remedy, seconds=time.monotonic() - started)
+
+
+@contextmanager
+def _sent(outputs: WorkingOutputs) -> Iterator[None]:
+    """Have what a run left where it belongs when the block ends, with its index; an error of it is told first."""
+    if not outputs.place:
+        yield
+        return
+    try:
+        yield
+    except KitError as error:
+        refresh_index(outputs.folder)
+        send_after(error, outputs)
+        raise
+    refresh_index(outputs.folder)
+    outputs.send()
 
 
 def _silent(phase: str, done: int, total: int, size: int = 0) -> None:
