@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,11 @@ from kit.record.manifest import FINDINGS, INDEX_PAGE, MANIFEST, RUNS, SIGNED, fi
 from kit.record.register import REGISTER, locked_register, read_register
 from kit.record.remote import RemoteOutputs
 from kit.record.remote_register import RemoteRegister
+from kit.record.rerender import rerender
 from kit.record.seal import seal
 from kit.record.standing import hold_standing
 from kit.record.verification.audit import audit
+from kit.record.verification.verify import hold_record
 from kit.record.working import WorkingOutputs, working_outputs
 from kit.render.index import refresh_index, write_index
 from kit.render.record import render_record
@@ -507,6 +510,25 @@ class TestSend:
         assert now.startswith(first)
         assert now == (outputs / name / SIGNED).read_bytes()
         assert audit(brought(s3, place, tmp_path / "back") / REGISTER).runs == 1
+
+    def test_a_pdf_that_was_made_later_goes_there_with_its_sum(self, sandbox, s3, place, call, tmp_path) -> None:
+        outputs = tmp_path / "desk"
+        name = run(outputs, sandbox, partial(render_record, pdf=False))
+        assert call("send", outputs, place)[0] == 0
+        rerender(outputs / name, render_record)
+        assert call("send", outputs, place)[0] == 0
+        record = brought(s3, place, tmp_path / "back") / name
+        assert (record / "record.pdf").exists()
+        hold_record(record)
+
+    def test_sums_that_differ_otherwise_are_refused(self, sandbox, place, call, tmp_path) -> None:
+        outputs = tmp_path / "desk"
+        name = run(outputs, sandbox, render_record)
+        assert call("send", outputs, place)[0] == 0
+        with (outputs / name / "SHA256SUMS").open("a", encoding="utf-8") as sums:
+            sums.write(f"{'0' * 64}  evidence/x\n")
+        status, _, errors = call("send", outputs, place)
+        assert (status, "another file lies at" in errors) == (2, True)
 
     def test_what_is_no_outputs_folder_is_refused(self, call, tmp_path, place) -> None:
         status, _, errors = call("send", tmp_path, place)

@@ -13,12 +13,12 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from kit.canonical import sha256_file
+from kit.canonical import sha256, sha256_file
 from kit.errors import ArchiveError, KitError, RecordError
 from kit.record.folders import note_elsewhere
 from kit.record.history import histories, runs_in_round
 from kit.record.kit_qualification import of_this_kit
-from kit.record.manifest import FINDINGS, INDEX_PAGE, MANIFEST, RUNS, SIGNED, files_in, is_plain_name
+from kit.record.manifest import FINDINGS, INDEX_PAGE, MANIFEST, PDF, RUNS, SIGNED, SUMS, files_in, is_plain_name
 from kit.record.place import Place
 from kit.record.register import REGISTER, RegisterEntry, read_register
 from kit.record.remote_register import RemoteRegister, read_remote, whole_lines
@@ -233,18 +233,27 @@ class RemoteOutputs:
             self._place.put(name, body, digest, ContentType=kind, **asked)
 
     def _hold_there(self, name: str, digest: str, stop: Event) -> None:
-        """Hold an object to the file that was to go there; one that signatures were appended to goes over its own
-        beginning.
-        """
+        """Hold an object to the file that was to go there; one that a record may add to goes over what it was."""
         told = self._place.told(name)
         if told.sha256 == digest:
             return
-        if name.rpartition("/")[2] == SIGNED:
-            (begins,) = prefix_hashes(self.folder / name, [told.bytes])
-            if told.sha256 == begins:
-                self._put_file(name, digest, stop, IfMatch=told.etag)
-                return
-        raise ArchiveError(f"another file lies at {self._place.uri(name)}", "nothing was put over it: compare the two")
+        if told.sha256 != self._before(name, told.bytes):
+            what = f"another file lies at {self._place.uri(name)}"
+            raise ArchiveError(what, "nothing was put over it: compare the two")
+        self._put_file(name, digest, stop, IfMatch=told.etag)
+
+    def _before(self, name: str, size: int) -> str:
+        """Return the SHA-256 of a file before it was added to, empty if nothing can be: of a signed PDF before its later
+        signatures, when it had so many bytes; of the sums before there was a PDF.
+        """
+        path, what = self.folder / name, name.rpartition("/")[2]
+        if what == SIGNED:
+            return next(prefix_hashes(path, [size]))
+        if what == SUMS:
+            lines = path.read_bytes().splitlines(keepends=True)
+            kept = (line for line in lines if not line.endswith(f"  {PDF}\n".encode()))
+            return sha256(b"".join(kept))
+        return ""
 
 
 @contextmanager
