@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 OUTPUT_VARIABLE = "TRAILKIT_OUTPUT"
 APPROVED_VARIABLE = "TRAILKIT_APPROVED"
+CLUSTER_VARIABLE = "TRAILKIT_DASK"
 THREADS = 12
 INSTALLATION, OPERATION, REVIEW, SUMMARY = "IQ", "OQ", "PQ", "VS"
 
@@ -215,13 +216,19 @@ class Run:
         Raises:
             CredentialsError: no AWS credentials can be found.
             EvidenceError: an answer can't be recorded.
-            ExecutionError: the run has collected before: its steps would rest on two states of the account.
+            ParameterError: the cluster that is to read the objects does not answer.
+            ExecutionError: the run has collected before: its steps would rest on two states of the account; or the
+                cluster did not read what it was to read.
         """
         if self._snapshot is not None:
             raise ExecutionError("this run has collected already", "run the whole notebook again, from the top")
         # imported here: only a run that reaches AWS needs boto3
+        from kit.collect.cluster import Cluster  # noqa: PLC0415
         from kit.collect.gather import gather  # noqa: PLC0415
 
+        address = os.environ.get(CLUSTER_VARIABLE)
+        # the embedded account is reached from this process alone
+        cluster = Cluster(address) if address and not self._credentials else None
         with ThreadPoolExecutor(THREADS) as executor, progress_shown() as progress:
             self._snapshot = gather(
                 self.protocol.id,
@@ -231,6 +238,7 @@ class Run:
                 executor,
                 progress,
                 self._earlier_runs(),
+                cluster,
             )
         return self._collection(self._snapshot)
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 Summary = Annotated[Path | None, typer.Option("--summary", help="Append a summary in Markdown to this file.")]
 
+_DASK = "A Dask cluster, by its scheduler (tcp://host:8786): its workers qualify the targets and read the objects."
 _DEMO = {
     "executed_by": "Demonstration executor",
     "system_id": "DEMO-CLOUDTRAIL",
@@ -109,9 +110,7 @@ def run(
     workers: Annotated[
         int | None, typer.Option("--workers", min=1, help="How many; one for each processor if left out.")
     ] = None,
-    dask: Annotated[
-        str | None, typer.Option("--dask", help="The scheduler of a Dask cluster: tcp://host:8786.")
-    ] = None,
+    dask: Annotated[str | None, typer.Option("--dask", help=_DASK)] = None,
     fail_on: Fails = FailOn.INCONCLUSIVE,
     summary: Summary = None,
     output: Output = Path("outputs"),
@@ -136,13 +135,17 @@ def run(
         run_round(
             named, targets, settings, output, crew, resume=resume, as_json=as_json, fail_on=fail_on, summary=summary
         )
-    if resume or workers or dask:
-        raise ParameterError("--resume, --workers and --dask are for many targets", "name them: --targets FILE")
+    if resume or workers:
+        raise ParameterError("--resume and --workers are for many targets", "name them: --targets FILE")
+    if dask:
+        from kit.collect.cluster import connect
+
+        connect(dask).close()  # type: ignore[no-untyped-call]
     mapping = read_parameters(parameters, settings)
     told = RunParameters.load(mapping)
     chosen = choose_notebooks(named, notebooks)
     approvals = read_approvals(approved or [], trust, chosen, told, silent=as_json)
-    records = (run_protocol(name, mapping, output, approvals.get(name), chosen[name]) for name in named)
+    records = (run_protocol(name, mapping, output, approvals.get(name), chosen[name], dask or "") for name in named)
     tell_each(records, as_json=as_json, fail_on=fail_on, summary=summary)
 
 
@@ -230,6 +233,7 @@ def run_protocol(
     output: Path,
     approved: Path | None = None,
     notebook: Path | None = None,
+    cluster: str = "",
 ) -> "Sealed":
     """Execute a notebook of a protocol, the kit's own if none is given, and seal what was executed.
 
@@ -240,7 +244,7 @@ def run_protocol(
 
     with progress_bar(name) as progress:
         try:
-            return qualify(name, mapping, output, progress, approved, notebook)
+            return qualify(name, mapping, output, progress, approved, notebook, cluster)
         except KitError:
             # a run that failed stands in the index too
             refresh_index(output)

@@ -20,7 +20,8 @@ from kit.record.register import REGISTER, read_register
 class Task:
     """One target of a round: by which protocols, with which parameters, into which outputs folder.
 
-    The runs state the round in their reason, behind that of the parameters: it tells them from all others.
+    The runs state the round in their reason, behind that of the parameters: it tells them from all others. `cluster` is
+    the scheduler of the Dask cluster that reads the target's objects, if one does.
     """
 
     target: str
@@ -28,6 +29,7 @@ class Task:
     parameters: Mapping[str, Json]
     outputs: str
     round_id: str
+    cluster: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def _qualify(task: Task, protocol_id: str) -> Outcome:
     execution = told.get("execution") or {}
     told["execution"] = {**execution, "reason": reason_in(task.round_id, execution.get("reason"))}
     try:
-        sealed = qualify(protocol_id, told, Path(task.outputs), _silent)
+        sealed = qualify(protocol_id, told, Path(task.outputs), _silent, cluster=task.cluster)
         spent = time.monotonic() - started
         return Outcome(task.target, protocol_id, sealed.folder.name, sealed.verdict.value, sealed.digest, seconds=spent)
     except KitError as error:
