@@ -3,7 +3,8 @@
 Run it with `make bench`. Each side runs in a process of its own, in turn, on the
 same objects, and must find all of them valid. Two times: of the whole process, and of the verification alone, from
 after its imports, so that a slow start counts for nobody. The ratio is what counts, since machines differ and are
-noisy. Then, ours alone on a thousand, ten thousand, a hundred thousand objects: time and memory an object.
+noisy. Then, ours alone on a thousand, ten thousand, a hundred thousand objects: time and memory an object; and beside
+the workers of a Dask cluster on this machine (`python tests/bench_integrity.py spread` for that alone).
 """
 
 import contextlib
@@ -21,11 +22,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from fixtures.dask_cluster import cluster_of
+
 ROUNDS = 5
 LATENCIES = (0.02, 0.0)
 """Seconds added to each response: a Region's usual, and none."""
 HOURS, LOGS_PER_HOUR = 48, 12
 SCALES = (1_000, 10_000, 100_000)
+SPREAD = 5_000
 ENDPOINT = Path(__file__).resolve().parent / "fixtures" / "fast_endpoint.py"
 RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
@@ -38,10 +42,12 @@ def ours() -> Verify:
     """Import what verifies, and return what to time: describe the trail, collect what it delivered, and judge that."""
     from concurrent.futures import ThreadPoolExecutor
     from datetime import UTC, datetime, timedelta
+    from functools import partial
 
     from kit.checks.delivery import oq_02, oq_03
     from kit.checks.integrity import oq_04, oq_05, oq_06, oq_07
     from kit.collect.account import collect_trails
+    from kit.collect.cluster import Cluster, Spread
     from kit.collect.deliveries import collect_delivery
     from kit.collect.keys import collect_metadata
     from kit.collect.live_objects import LiveObjects
@@ -73,7 +79,9 @@ def ours() -> Verify:
             status = collect_status(readers, arn, region)
             trail = Trail(arn, described, (region,), (), True, status, None, Key(named, key.result()), None)
             scope = DeliveryScope(parameters.window.period(now), now, timedelta(hours=2), (region,))
-            with LiveObjects(store, lambda bucket: readers.storage(bucket, region, info["account"])) as objects:
+            spread = Spread(Cluster(info["cluster"]), parameters.account, region) if "cluster" in info else None
+            reach = partial(readers.storage, region=region, account=info["account"])
+            with LiveObjects(store, reach, spread=spread) as objects:
                 delivery = collect_delivery(readers, objects, trail, scope, executor, lambda *_, **__: None)
                 objects.close()
             unasked = Answer("", (), value=())
@@ -183,12 +191,33 @@ def scale(objects: int) -> None:
     )
 
 
+def spread(objects: int) -> None:
+    """Print what a cluster of one worker for each processor takes beside one process, in turn; the ratio counts."""
+    workers = os.cpu_count() or 1
+    for latency in LATENCIES:
+        with (
+            endpoint(round(objects / (LOGS_PER_HOUR + 1)), latency) as info,
+            tempfile.TemporaryDirectory() as folder,
+            cluster_of(Path(folder), *[_environment(info)] * workers) as address,
+        ):
+            spread_over = info | {"cluster": address}
+            run("trailkit", spread_over)
+            pairs = [(run("trailkit", info), run("trailkit", spread_over)) for _ in range(ROUNDS)]
+        here, there = ([pair[side]["seconds"] for pair in pairs] for side in (0, 1))
+        ratios = [one / other for one, other in zip(here, there, strict=True)]
+        count = info["logs"] + info["digests"]
+        print(f"\n{count:,} objects, {latency * 1000:.0f} ms added to each response, {workers} workers of a cluster")
+        print(f"  without a cluster {_figures(here)} s\n  over the cluster  {_figures(there)} s (min, median, max)")
+        print(f"  times faster      {_figures(ratios)} pair by pair")
+
+
 def main() -> None:
     for latency in LATENCIES:
         compare(latency)
     print("\ntrailkit alone, no latency added")
     for objects in SCALES:
         scale(objects)
+    spread(SPREAD)
 
 
 def _environment(info: Info) -> dict[str, str]:
@@ -215,7 +244,9 @@ def _figures(values: Sequence[float]) -> str:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
+    if sys.argv[1:] == ["spread"]:
+        spread(SPREAD)
+    elif len(sys.argv) > 1:
         child(sys.argv[1])
     else:
         main()

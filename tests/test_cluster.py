@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ from fixtures.dask_cluster import DaskCluster, wait_until
 from fixtures.operational import judged, verdicts
 from fixtures.runs import PEOPLE
 
+from kit.collect import cluster as clusters
 from kit.collect import partition as partitions
 from kit.collect.cluster import Cluster, Spread, connect
 from kit.collect.gather import gather, gather_again
@@ -30,15 +32,12 @@ from kit.collect.partition import Partition, Reached, kit_identity, read_partiti
 from kit.collect.readers import Storage
 from kit.collect.signing import Bucket
 from kit.digests.objects import Wanted
-from kit.errors import ExecutionError, ParameterError
+from kit.errors import ExecutionError
 from kit.evidence import EvidenceStore, timestamp, utc_now
 from kit.findings import Verdict
 from kit.parameters import RunParameters
 from kit.record.history import histories
 from kit.record.register import REGISTER, read_register
-from kit.rounds import engine
-from kit.rounds.conduct import conduct
-from kit.rounds.targets import TargetsFile
 from kit.sandbox.account import LOG_BUCKET, REGION
 from kit.sandbox.server import CREDENTIALS, Sandbox
 from kit.sections import Target
@@ -52,7 +51,7 @@ ON_OBJECTS = ("OQ-02", "OQ-03", "OQ-04", "OQ-05", "OQ-07")
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(delivery={"hours": 72}) as started, patch.dict(os.environ, started.environment):
+    with Sandbox(delivery={"hours": 48}) as started, patch.dict(os.environ, started.environment):
         yield started
 
 
@@ -74,7 +73,7 @@ def cluster(sandbox, tmp_path) -> Iterator[Callable[..., DaskCluster]]:
         one.stop()
 
 
-WINDOW = {"start": timestamp(NOW - timedelta(hours=70)), "end": timestamp(NOW - timedelta(hours=3))}
+WINDOW = {"start": timestamp(NOW - timedelta(hours=46)), "end": timestamp(NOW - timedelta(hours=3))}
 
 
 def collected(sandbox: Sandbox, folder: Path, of: Cluster | None = None, progress: Any = lambda *_: None) -> Any:
@@ -140,6 +139,27 @@ class TestOnWorkers:
         assert found(again, parameters) == found(spread, parameters)
         assert set(verdicts(judged(spread, parameters)).values()) == {Verdict.PASS}
 
+    @pytest.mark.parametrize(
+        ("lost", "message"),
+        [("scheduler", "the cluster did not read what it was to read"), ("workers", "the cluster has no worker left")],
+    )
+    def test_without_scheduler_or_workers_the_run_ends(
+        self, lost, message, sandbox, cluster, tmp_path, monkeypatch
+    ) -> None:
+        monkeypatch.setattr(clusters, "_PATIENCE_S", 1)
+        started = cluster({})
+
+        def told(phase: str, done: int, *_: int) -> None:
+            if phase == "Log files and digests" and done > 150:
+                for process in started.workers if lost == "workers" else started.processes[:1]:
+                    process.kill()
+                    process.wait()
+
+        began = time.monotonic()
+        with pytest.raises(ExecutionError, match=message):
+            collected(sandbox, tmp_path / "e", Cluster(started.address, 2, 8), told)
+        assert time.monotonic() - began < 60
+
     def test_what_a_worker_without_credentials_was_to_read_is_inconclusive(self, sandbox, cluster, tmp_path) -> None:
         started = cluster({}, NOBODY)
         snapshot, parameters = collected(sandbox, tmp_path / "e", Cluster(started.address, 2, 8))
@@ -188,19 +208,18 @@ class TestCommand:
         entries = read_register(tmp_path / "o" / REGISTER)
         assert [one.state for one in histories(entries).values()] == ["aborted"]
 
-    @pytest.mark.parametrize("workers", [1, 2])
-    def test_targets_that_hold_every_slot_still_have_their_objects_read(
-        self, workers, sandbox, cluster, tmp_path
-    ) -> None:
-        started = cluster(*[{}] * workers)
+    def test_targets_that_hold_every_slot_still_have_their_objects_read(self, sandbox, cluster, tmp_path) -> None:
+        started = cluster({})
         told = sandbox.parameters | {"execution": PEOPLE, "window": WINDOW}
-        file = TargetsFile(defaults=told, targets=({"name": "a"}, {"name": "b"}))
+        path = tmp_path / "targets.yaml"
+        path.write_text(yaml.safe_dump({"defaults": told, "targets": [{"name": "a"}, {"name": "b"}]}))
         with connect(started.address) as client:
             reads_by_worker(client)
-            outcomes: list[Any] = []
-            conduct(file, ["OQ"], tmp_path / "o", engine.dask(started.address), lambda one, _: outcomes.extend(one))
-            assert sorted((one.target, one.verdict) for one in outcomes) == [("a", "PASS"), ("b", "PASS")], outcomes
-            assert len(reads_by_worker(client)) == workers
+            command = [TRAILKIT, "run", "oq", "--targets", path, "--dask", started.address, "--output", tmp_path / "o"]
+            done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=300)
+            told = [line.split()[:4] for line in done.stdout.splitlines()[:2]]
+            assert told == [["1/2", "a", "OQ", "PASS"], ["2/2", "b", "OQ", "PASS"]], done.stderr
+            assert sum(reads_by_worker(client).values()) > 2
 
 
 class Here(ThreadPoolExecutor):
@@ -213,7 +232,8 @@ class Here(ThreadPoolExecutor):
     def nthreads(self) -> dict[str, int]:
         return {"a": 1, "b": 1}
 
-    def submit(self, function: Any, partition: Partition) -> Any:
+    def submit(self, function: Any, partition: Partition, *, pure: bool) -> Any:
+        assert not pure
         assert function is read_partition
         self.sizes.append(len(partition.wanted))
         return super().submit(self.work, partition)
@@ -239,7 +259,7 @@ def spread() -> Iterator[Callable[..., Any]]:
     def read(work: Any, count: int, smallest: int = 1, largest: int = 1024) -> tuple[list[str], Here]:
         here = Here(work)
         one = Spread(Cluster("tcp://127.0.0.1:1", smallest, largest), TARGET, REGION)
-        one._opened = (here, here)
+        one._client = here
         opened.append(one)
         wanted = [Wanted("logs", f"{number:04}") for number in range(count)]
         found = []
@@ -297,7 +317,7 @@ class TestSpread:
             (lambda partition: echoed(partition)[::-1], "brought back other objects"),
             (lambda partition: [line.replace(b"not asked", b"\xff") for line in echoed(partition)], "can't be read"),
             (lambda _: "the worker on x has other files", "the worker on x has other files"),
-            (lambda _: 1 // 0, r"the cluster did not read 1 object \(ZeroDivisionError"),
+            (lambda _: 1 // 0, r"the cluster did not read what it was to read \(ZeroDivisionError"),
         ],
         ids=["too-few", "other-order", "no-line", "another-kit", "raised"],
     )
@@ -310,11 +330,6 @@ class TestSpread:
         one = Spread(Cluster("tcp://127.0.0.1:1", 64), TARGET, REGION)
         assert not one.is_worth(127)
         assert one.is_worth(128)
-
-    def test_where_no_scheduler_answers_it_is_told(self) -> None:
-        one = Spread(Cluster("tcp://127.0.0.1:1"), TARGET, REGION)
-        with pytest.raises(ParameterError, match="no Dask scheduler answers"):
-            list(one.read([Wanted("logs", "k")], lambda _: STORAGE, lambda *_: None))
 
 
 class TestPartition:

@@ -8,6 +8,7 @@ import logging
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -17,17 +18,16 @@ from kit.collect.objects import Progress, Search, read_of
 from kit.collect.partition import Partition, Reached, kit_identity, read_partition
 from kit.collect.readers import Storage
 from kit.digests.objects import Read, Wanted
-from kit.errors import ExecutionError, ParameterError
-from kit.findings import count
+from kit.errors import ExecutionError, KitError, ParameterError
 from kit.sections import Target
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor, Future
-
-    from distributed import Client
+    from distributed import Client, Future
 
 _AHEAD = 2
 """How many partitions are under way for each thread of the cluster: one that it reads, and one that waits for it."""
+_PATIENCE_S = 60
+"""For how many seconds a partition is waited for before it is asked whether there is any worker."""
 _LOST = "see that the workers have this version of the kit and memory for it, or run without --dask"
 _LOGGERS = ("distributed", "distributed.client", "distributed.core", "distributed.comm")
 
@@ -81,7 +81,7 @@ class Spread:
         self._cluster = cluster
         self._target, self._home, self._search = target, home, search
         self._run = uuid4().hex
-        self._opened: tuple[Client, Executor] | None = None
+        self._client: Client | None = None
 
     def is_worth(self, count: int) -> bool:
         """Return whether so many objects are read by the cluster, or sooner here."""
@@ -98,32 +98,32 @@ class Spread:
             ParameterError: Dask is not installed, or no scheduler answers.
             ExecutionError: a partition could not be read, or what came back is not what was asked for.
         """
-        client, executor = self._opened = self._opened or self._open()
-        ahead: deque[tuple[Sequence[Wanted], Future[list[bytes] | str]]] = deque()
-        most = _AHEAD * width(client)
+        with _failure_told():
+            client = self._client = self._client or connect(self._cluster.address)
+            most = _AHEAD * width(client)
         size = min(self._cluster.largest, max(self._cluster.smallest, -(-len(wanted) // (2 * most))))
         parts = (wanted[start : start + size] for start in range(0, len(wanted), size))
+        ahead: deque[tuple[Sequence[Wanted], Future[list[bytes] | str]]] = deque()
         while True:
             for part in islice(parts, most - len(ahead)):
-                ahead.append((part, executor.submit(read_partition, self._partition(part, storage))))
+                partition = self._partition(part, storage)
+                with _failure_told():
+                    # not pure: what another run was told of the same objects is not what this one is told
+                    ahead.append((part, client.submit(read_partition, partition, pure=False)))
             if not ahead:
                 return
             part, future = ahead.popleft()
-            for line, found in _held(part, future):
+            with _failure_told():
+                lines = _brought(client, future)
+            for line, found in _held(part, lines):
                 progress(1, found.stored)
                 yield line, found
 
     def close(self) -> None:
         """Let go of the cluster; partitions that nobody waits for any more are cancelled."""
-        opened, self._opened = self._opened, None
-        if opened:
-            client, executor = opened
-            executor.shutdown(wait=False)
+        client, self._client = self._client, None
+        if client:
             client.close()  # type: ignore[no-untyped-call]
-
-    def _open(self) -> "tuple[Client, Executor]":
-        client = connect(self._cluster.address)
-        return client, client.get_executor(pure=False)  # type: ignore[no-untyped-call]
 
     def _partition(self, part: Sequence[Wanted], storage: Callable[[str], Storage | str]) -> Partition:
         reached = {bucket: _reached(storage(bucket)) for bucket in dict.fromkeys(one.bucket for one in part)}
@@ -134,13 +134,32 @@ def _reached(storage: Storage | str) -> Reached | str:
     return storage if isinstance(storage, str) else Reached(storage.bucket.region, storage.account)
 
 
-def _held(part: Sequence[Wanted], future: "Future[list[bytes] | str]") -> Iterator[tuple[bytes, Read]]:
-    """Yield what a worker brought back, held to what it was asked for."""
+@contextmanager
+def _failure_told() -> Iterator[None]:
+    """Have whatever Dask raises, or a worker met, end the run: what was not read can't be judged."""
     try:
-        lines = future.result()
+        yield
+    except KitError:
+        raise
     except Exception as error:
         why = f"{type(error).__name__}: {error}"[:300]
-        raise ExecutionError(f"the cluster did not read {count(len(part), 'object')} ({why})", _LOST) from error
+        raise ExecutionError(f"the cluster did not read what it was to read ({why})", _LOST) from error
+
+
+def _brought(client: "Client", future: "Future[list[bytes] | str]") -> list[bytes] | str:
+    """Return what a worker brought back; wait for it as long as there is a worker."""
+    while True:
+        try:
+            return future.result(timeout=_PATIENCE_S)
+        except TimeoutError:
+            if future.done():  # type: ignore[no-untyped-call]
+                raise
+            if not client.nthreads():  # type: ignore[no-untyped-call]
+                raise ExecutionError("the cluster has no worker left", _LOST) from None
+
+
+def _held(part: Sequence[Wanted], lines: list[bytes] | str) -> Iterator[tuple[bytes, Read]]:
+    """Yield what a worker brought back, held to what it was asked for."""
     if isinstance(lines, str):
         raise ExecutionError(lines, _LOST)
     try:
