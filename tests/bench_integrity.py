@@ -30,6 +30,8 @@ LATENCIES = (0.02, 0.0)
 HOURS, LOGS_PER_HOUR = 48, 12
 SCALES = (1_000, 10_000, 100_000)
 SPREAD = 5_000
+RECORDS = (20, 500)
+"""Events in a log file: of a small account, and of a busy one; each about 1.5 kB."""
 ENDPOINT = Path(__file__).resolve().parent / "fixtures" / "fast_endpoint.py"
 RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
@@ -148,9 +150,10 @@ def run(side: str, info: Info) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def endpoint(hours: int, latency: float) -> Iterator[Info]:
-    """Serve `hours` of logs with a latency in seconds; yield the endpoint's line."""
-    command = [sys.executable, ENDPOINT, "--latency", latency, "--hours", hours, "--logs-per-hour", LOGS_PER_HOUR]
+def endpoint(hours: int, latency: float, records: int = RECORDS[0]) -> Iterator[Info]:
+    """Serve `hours` of logs, each of so many records, with a latency in seconds; yield the endpoint's line."""
+    told = {"latency": latency, "hours": hours, "logs-per-hour": LOGS_PER_HOUR, "records": records}
+    command = [sys.executable, ENDPOINT, *(part for name, value in told.items() for part in (f"--{name}", value))]
     with subprocess.Popen([str(part) for part in command], stdin=-1, stdout=-1, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -194,9 +197,9 @@ def scale(objects: int) -> None:
 def spread(objects: int) -> None:
     """Print what a cluster of one worker for each processor takes beside one process, in turn; the ratio counts."""
     workers = os.cpu_count() or 1
-    for latency in LATENCIES:
+    for records in RECORDS:
         with (
-            endpoint(round(objects / (LOGS_PER_HOUR + 1)), latency) as info,
+            endpoint(round(objects / (LOGS_PER_HOUR + 1)), LATENCIES[0], records) as info,
             tempfile.TemporaryDirectory() as folder,
             cluster_of(Path(folder), *[_environment(info)] * workers) as address,
         ):
@@ -204,11 +207,13 @@ def spread(objects: int) -> None:
             run("trailkit", spread_over)
             pairs = [(run("trailkit", info), run("trailkit", spread_over)) for _ in range(ROUNDS)]
         here, there = ([pair[side]["seconds"] for pair in pairs] for side in (0, 1))
+        own = [statistics.median(pair[side]["cpu"] for pair in pairs) for side in (0, 1)]
         ratios = [one / other for one, other in zip(here, there, strict=True)]
         count = info["logs"] + info["digests"]
-        print(f"\n{count:,} objects, {latency * 1000:.0f} ms added to each response, {workers} workers of a cluster")
+        print(f"\n{count:,} objects of {records} events, 20 ms added to each response, {workers} workers of a cluster")
         print(f"  without a cluster {_figures(here)} s\n  over the cluster  {_figures(there)} s (min, median, max)")
         print(f"  times faster      {_figures(ratios)} pair by pair")
+        print(f"  CPU of the run's own process, with imports: {own[0]:.2f} s, over the cluster {own[1]:.2f} s")
 
 
 def main() -> None:
