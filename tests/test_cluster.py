@@ -4,6 +4,7 @@ unread.
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -12,11 +13,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import boto3
 import pytest
 import yaml
 from fixtures.dask_cluster import DaskCluster, wait_until
@@ -38,6 +42,7 @@ from kit.findings import Verdict
 from kit.parameters import RunParameters
 from kit.record.history import histories
 from kit.record.register import REGISTER, read_register
+from kit.review.events import changes_in
 from kit.sandbox.account import LOG_BUCKET, REGION
 from kit.sandbox.server import CREDENTIALS, Sandbox
 from kit.sections import Target
@@ -188,6 +193,8 @@ class TestCommand:
         cells = json.loads((record / "record.ipynb").read_bytes())["cells"]
         outputs = [one for cell in cells for one in cell.get("outputs", ())]
         assert not [one for one in outputs if one["output_type"] == "stream"]
+        said = f"objects were read by the workers of the cluster {started.address}, each signed in for itself."
+        assert said in (record / "record.html").read_text()
 
     def test_interrupted_it_leaves_no_process_and_no_partition(self, sandbox, cluster, tmp_path) -> None:
         started = cluster({}, {})
@@ -236,7 +243,7 @@ class Here(ThreadPoolExecutor):
         assert not pure
         assert function is read_partition
         self.sizes.append(len(partition.wanted))
-        return super().submit(self.work, partition)
+        return super().submit(self.work, pickle.loads(pickle.dumps(partition)))  # noqa: S301 - our own
 
     def close(self) -> None:
         """Be closed as a client is."""
@@ -365,6 +372,14 @@ class TestPartition:
 
     def test_a_bucket_that_the_run_can_not_reach_is_not_reached_by_the_worker_either(self, part) -> None:
         assert self.told(part("4", reached="AccessDenied"))["failure"] == "AccessDenied"
+
+    def test_what_is_looked_for_in_logs_travels_with_a_partition(self, part, sandbox) -> None:
+        client = boto3.client("s3", REGION, endpoint_url=sandbox.endpoint)
+        listed = client.list_objects_v2(Bucket=LOG_BUCKET, Prefix=f"AWSLogs/{ACCOUNT}/CloudTrail/{REGION}/")
+        search = partial(changes_in, names=frozenset(["x"]), account=ACCOUNT)
+        wanted = (Wanted(LOG_BUCKET, listed["Contents"][0]["Key"]),)
+        told = self.told(pickle.loads(pickle.dumps(replace(part("6"), wanted=wanted, search=search))))  # noqa: S301
+        assert (told["status"], told["changes"], "data_keys" in told) == (200, [], False)
 
     def test_another_kit_reads_nothing(self, part) -> None:
         assert "has other files of the kit" in read_partition(part("5", kit="0" * 64))

@@ -8,7 +8,7 @@ import logging
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -61,9 +61,10 @@ def width(client: "Client") -> int:
     return max(1, sum(client.nthreads().values()))  # type: ignore[no-untyped-call]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Cluster:
-    """The cluster that reads for a run: the address of its scheduler, and how many objects a partition has.
+    """The cluster that reads for a run: the address of its scheduler, how many objects a partition has, and how many
+    it has `read` so far.
 
     Few objects are read here: fewer than twice the `smallest` partition. Many are shared out, so that each thread of
     the cluster gets some partitions, none larger than the `largest`.
@@ -72,6 +73,7 @@ class Cluster:
     address: str
     smallest: int = 64
     largest: int = 1024
+    read: int = 0
 
 
 class Spread:
@@ -116,6 +118,7 @@ class Spread:
             with _failure_told():
                 lines = _brought(client, future)
             for line, found in _held(part, lines):
+                self._cluster.read += 1
                 progress(1, found.stored)
                 yield line, found
 
@@ -123,7 +126,9 @@ class Spread:
         """Let go of the cluster; partitions that nobody waits for any more are cancelled."""
         client, self._client = self._client, None
         if client:
-            client.close()  # type: ignore[no-untyped-call]
+            # a scheduler that does not answer any more takes no leave
+            with suppress(OSError):
+                client.close()  # type: ignore[no-untyped-call]
 
     def _partition(self, part: Sequence[Wanted], storage: Callable[[str], Storage | str]) -> Partition:
         reached = {bucket: _reached(storage(bucket)) for bucket in dict.fromkeys(one.bucket for one in part)}
