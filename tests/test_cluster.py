@@ -165,6 +165,21 @@ class TestOnWorkers:
             collected(sandbox, tmp_path / "e", Cluster(started.address, 2, 8), told)
         assert time.monotonic() - began < 60
 
+    def test_a_run_that_breaks_off_takes_its_partitions_back(self, sandbox, cluster, tmp_path) -> None:
+        started = cluster({})
+
+        def told(phase: str, done: int, *_: int) -> None:
+            if phase == "Log files and digests" and done > 150:
+                raise KeyboardInterrupt
+
+        with connect(started.address) as client:
+            # what is held of the error keeps whatever was not closed alive
+            with pytest.raises(KeyboardInterrupt) as broken:
+                collected(sandbox, tmp_path / "e", Cluster(started.address, 2, 8), told)
+            wait_until(lambda: not tasks(client), 10)
+            wait_until(lambda: not any(client.processing().values()), 10)
+            assert broken.value
+
     def test_what_a_worker_without_credentials_was_to_read_is_inconclusive(self, sandbox, cluster, tmp_path) -> None:
         started = cluster({}, NOBODY)
         snapshot, parameters = collected(sandbox, tmp_path / "e", Cluster(started.address, 2, 8))
