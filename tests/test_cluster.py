@@ -218,7 +218,15 @@ class TestCommand:
         with connect(started.address) as client:
             reads_by_worker(client)
             command = [TRAILKIT, "run", "oq", "-f", path, "--dask", started.address, "--output", tmp_path / "o"]
-            running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+            running = subprocess.Popen(
+                command,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                cwd=tmp_path,
+                # whoever started the tests may have them ignore it
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+            )
             wait_until(lambda: reads_by_worker(client))
             (kernel,) = children(running.pid)
             running.send_signal(signal.SIGINT)

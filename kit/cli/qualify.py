@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 
 Summary = Annotated[Path | None, typer.Option("--summary", help="Append a summary in Markdown to this file.")]
 
-_DASK = "A Dask cluster, by its scheduler (tcp://host:8786): its workers qualify the targets and read the objects."
+_DASK = (
+    "A Dask cluster, by its scheduler (tcp://host:8786): its workers qualify the targets and read the objects of each, "
+    "every one with credentials of its own."
+)
 _DEMO = {
     "executed_by": "Demonstration executor",
     "system_id": "DEMO-CLOUDTRAIL",
