@@ -10,11 +10,11 @@ LOCK_OPTIONS := --group dev --extra dask --extra pkcs11 --universal --fork-strat
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test lint bench faults mutants schema lock dist sbom audit clean
+.PHONY: help demo lab test lint bench capacity faults mutants schema lock dist sbom audit clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(STAMP) ## qualify the embedded account and leave complete records in outputs/
 	@$(BIN)/trailkit demo
@@ -39,6 +39,9 @@ bench: $(STAMP) ## measure speed and memory
 	@$(BIN)/python tests/bench_index.py
 	@$(BIN)/python tests/bench_review.py
 	@$(BIN)/python tests/bench_rounds.py
+
+capacity: $(STAMP) ## measure what runs ask and cost, simulate large rounds, and print the tables of docs/scale.md
+	@$(BIN)/python tests/capacity.py
 
 faults: $(STAMP) ## interrupt whatever writes, at every step and at many moments
 	@$(BIN)/python tests/faults.py

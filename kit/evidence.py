@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from kit.canonical import Json, canonical, sha256, sha256_file
 from kit.errors import EvidenceError
+from kit.numbering import Numbers
 
 INDEX = "index.jsonl"
 OWN = "trailkit"
@@ -82,7 +83,7 @@ class Entry:
 class EvidenceStore:
     """A folder that holds one file a response body and `index.jsonl`, in the order the answers came.
 
-    `count` is the number of attempts recorded so far, `bytes` what their bodies add up to.
+    `count` is the number of attempts recorded so far, `bytes` what their bodies add up to; `numbers` gives them ids.
 
     Safe to write from several threads. Each line is flushed as it is written, so a killed run leaves what it had.
     """
@@ -91,6 +92,7 @@ class EvidenceStore:
         self.folder = folder
         self.count = 0
         self.bytes = 0
+        self.numbers = Numbers()
         self._lock = threading.Lock()
         try:
             folder.mkdir(parents=True)
@@ -108,7 +110,7 @@ class EvidenceStore:
         """
         with self._lock:
             self.count += 1
-            entry_id = f"E{self.count:04d}"
+            entry_id = self.numbers.new_id()
             if body is not None:
                 name = f"{entry_id}-{attempt['service']}-{attempt['operation']}{_suffix(body)}"
                 attempt |= {"path": name, "sha256": sha256(body), "bytes": len(body)}
@@ -135,7 +137,7 @@ class EvidenceStore:
         """
         with self._lock:
             self.count += 1
-            entry_id = f"E{self.count:04d}"
+            entry_id = self.numbers.new_id()
             name = f"{entry_id}-{written.name}"
             try:
                 entry = Entry(

@@ -4,6 +4,7 @@ import shlex
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from kit.canonical import Json
@@ -22,12 +23,14 @@ def qualify(
     progress: Progress,
     approved: Path | None = None,
     notebook: Path | None = None,
+    *,
+    pdf: bool = True,
     cluster: str = "",
 ) -> Sealed:
     """Execute the notebook of a protocol with parameters, seal what was executed, and return the record.
 
-    `notebook` is executed in place of the kit's own. `cluster` is the scheduler of a Dask cluster that reads what is
-    read in bulk.
+    `notebook` is executed in place of the kit's own. Without `pdf` the record has none until it is rendered again.
+    `cluster` is the scheduler of a Dask cluster, which reads what is read in bulk.
 
     What became of it is in the register of the outputs folder when this returns, and also when it raises.
 
@@ -35,18 +38,18 @@ def qualify(
         KitError: it did not run to its end, or can't be sealed.
     """
     notebook = notebook or find_notebook(protocol(protocol_id).notebook)
-    with _rendering_prepared(), _ended_runs_registered(outputs):
+    with _rendering_prepared(pdf=pdf), _ended_runs_registered(outputs):
         executed = execute(notebook, parameters, outputs, progress, approved, cluster)
         progress("Sealing the record", 0, 1)
         try:
-            return seal_executed(executed, outputs)
+            return seal_executed(executed, outputs, pdf=pdf)
         except KeyboardInterrupt as error:
             again = shlex.join(["trailkit", "seal", str(executed), "--output", str(outputs)])
             raise ExecutionError("interrupted while sealing", f"the run is kept; seal it with `{again}`") from error
 
 
-def seal_executed(notebook: Path, outputs: Path) -> Sealed:
-    """Seal an executed notebook and its evidence into a record, rendered.
+def seal_executed(notebook: Path, outputs: Path, *, pdf: bool = True) -> Sealed:
+    """Seal an executed notebook and its evidence into a record, rendered: with a PDF, or without.
 
     Raises:
         KitError: it did not run to its end, or can't be sealed.
@@ -54,7 +57,7 @@ def seal_executed(notebook: Path, outputs: Path) -> Sealed:
     # imported here: what renders takes as long to import as a kernel to start
     from kit.render.record import render_record  # noqa: PLC0415
 
-    return seal(notebook, outputs, render_record)
+    return seal(notebook, outputs, partial(render_record, pdf=pdf))
 
 
 @contextmanager
@@ -70,16 +73,17 @@ def _ended_runs_registered(outputs: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _rendering_prepared() -> Iterator[None]:
+def _rendering_prepared(*, pdf: bool) -> Iterator[None]:
     """Import what renders the record while the notebook runs in its own process."""
 
     def load() -> None:
         import kit.render.record  # noqa: F401, PLC0415
         from kit.render.pdf import load_weasyprint  # noqa: PLC0415
 
-        # a missing library is told when the record is rendered
-        with suppress(KitError):
-            load_weasyprint()
+        if pdf:
+            # a missing library is told when the record is rendered
+            with suppress(KitError):
+                load_weasyprint()
 
     thread = threading.Thread(target=load, daemon=True)
     thread.start()

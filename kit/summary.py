@@ -14,14 +14,16 @@ from kit.snapshot import Answer
 class Told:
     """What a target's outputs folder tells of one protocol in the round.
 
-    `missing` says why there is no record, `problem` why the one there is is not believed; each is empty where it does
-    not apply, and with either nothing of the record counts. `account_id` is the caller's own, as STS said.
+    `missing` says why there is no record, `problem` why the one there is is not believed, `unread` why it could not be
+    read; each is empty where it does not apply, and with any nothing of the record counts. `account_id` is the caller's
+    own, as STS said.
     """
 
     target: str
     protocol: str
     missing: str = ""
     problem: str = ""
+    unread: str = ""
     record_id: str = ""
     digest: str = ""
     verdict: str = ""
@@ -34,7 +36,12 @@ class Told:
     @property
     def stands(self) -> bool:
         """Whether there is a record that is believed."""
-        return not self.missing and not self.problem
+        return not self.why
+
+    @property
+    def why(self) -> str:
+        """Why there is no record that counts; empty where there is."""
+        return self.missing or self.problem or self.unread
 
     @classmethod
     def from_json(cls, target: str, protocol: str, told: Any, evidence: tuple[str, ...]) -> Self:

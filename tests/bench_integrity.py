@@ -150,9 +150,11 @@ def run(side: str, info: Info) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def endpoint(hours: int, latency: float, records: int = RECORDS[0]) -> Iterator[Info]:
+def endpoint(
+    hours: int, latency: float, logs_per_hour: int = LOGS_PER_HOUR, records: int = RECORDS[0]
+) -> Iterator[Info]:
     """Serve `hours` of logs, each of so many records, with a latency in seconds; yield the endpoint's line."""
-    told = {"latency": latency, "hours": hours, "logs-per-hour": LOGS_PER_HOUR, "records": records}
+    told = {"latency": latency, "hours": hours, "logs-per-hour": logs_per_hour, "records": records}
     command = [sys.executable, ENDPOINT, *(part for name, value in told.items() for part in (f"--{name}", value))]
     with subprocess.Popen([str(part) for part in command], stdin=-1, stdout=-1, text=True) as process:
         assert process.stdin is not None
@@ -199,7 +201,7 @@ def spread(objects: int) -> None:
     workers = os.cpu_count() or 1
     for records in RECORDS:
         with (
-            endpoint(round(objects / (LOGS_PER_HOUR + 1)), LATENCIES[0], records) as info,
+            endpoint(round(objects / (LOGS_PER_HOUR + 1)), LATENCIES[0], records=records) as info,
             tempfile.TemporaryDirectory() as folder,
             cluster_of(Path(folder), *[_environment(info)] * workers) as address,
         ):

@@ -3,7 +3,8 @@
 Run it with `make bench`; `python tests/bench_rounds.py 1 4` measures rounds of other sizes. All targets ask the same
 embedded account, which answers at once, so that what is measured is the kit. "Alone" is the notebook executed by as
 many workers, without its record: kernel, calls and judging. On top of that come rendering, sealing, the register and
-the engine, and for the round as a whole its summary.
+the engine, and for the round as a whole its summary. Each size is measured without the PDFs of the targets
+(`--no-pdf`), and a round of ten with them.
 """
 
 import os
@@ -25,7 +26,7 @@ from kit.rounds.targets import TargetsFile
 from kit.rounds.work import Outcome, Task
 from kit.sandbox.server import Sandbox
 
-SIZES, ALONE = (1, 10, 100), 10
+SIZES, WITH_PDF = (1, 10, 100), 10
 RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
@@ -45,13 +46,12 @@ def main() -> None:
     workers = os.cpu_count() or 1
     with tempfile.TemporaryDirectory() as place, Sandbox() as sandbox, patch.dict(os.environ, sandbox.environment):
         told: dict[str, Any] = sandbox.parameters | {"execution": PEOPLE}
-        outputs = Path(place) / "alone"
-        tasks = [Task(f"t{n}", ("IQ",), told, str(outputs / f"t{n}"), "ROUND") for n in range(ALONE)]
-        began = time.monotonic()
-        carry_out(tasks, engine.processes(workers), lambda _: None, execute_alone)
-        alone = (time.monotonic() - began) / ALONE
-        print(f"notebook alone: {alone:6.2f} s a target, {workers} workers, {ALONE} targets")
-        for size in sizes:
+        for size, pdf in [*((size, False) for size in sizes), (WITH_PDF, True)]:
+            outputs = Path(place) / f"{size}-{pdf}"
+            tasks = [Task(f"t{n}", ("IQ",), told, str(outputs / "alone" / f"t{n}"), "ROUND") for n in range(size)]
+            began = time.monotonic()
+            carry_out(tasks, engine.processes(workers), lambda _: None, execute_alone)
+            alone = (time.monotonic() - began) / size
             file = TargetsFile(defaults=told, targets=tuple({"name": f"t{n}"} for n in range(size)))
             ends: list[float] = []
             began = time.monotonic()
@@ -59,12 +59,14 @@ def main() -> None:
             def told_of(_: object, __: int, ends: list[float] = ends) -> None:
                 ends.append(time.monotonic())
 
-            sealed = conduct(file, ["IQ"], Path(place) / f"of-{size}", engine.processes(workers), told_of)
+            sealed = conduct(file, ["IQ"], outputs / "round", engine.processes(workers), told_of, pdf=pdf)
             each, summary = (ends[-1] - began) / size, time.monotonic() - ends[-1]
             print(
-                f"round of {size:4}: {each:6.2f} s a target ({each / alone - 1:+.0%}), summary {summary:5.1f} s, "
-                f"{sealed.verdict.value}; at most {peak(resource.RUSAGE_SELF):4.0f} MiB here, "
-                f"{peak(resource.RUSAGE_CHILDREN):4.0f} MiB in a child"
+                f"{size:4} targets, {'with' if pdf else 'without'} PDFs: the notebook alone {alone:5.2f} s, "
+                f"in a round {each:5.2f} s ({each / alone - 1:+.0%}), summary {summary:4.1f} s; "
+                f"at most {peak(resource.RUSAGE_SELF):3.0f} MiB here, {peak(resource.RUSAGE_CHILDREN):3.0f} a child; "
+                f"{sealed.verdict.value}",
+                flush=True,
             )
 
 

@@ -469,7 +469,7 @@ class TestSeal:
     def test_interrupted_while_sealing_it_says_how_to_go_on(self, call, tmp_path, monkeypatch):
         executed = tmp_path / "out" / "x y.ipynb"
         monkeypatch.setattr("kit.qualify.execute", lambda *_: executed)
-        monkeypatch.setattr("kit.qualify.seal_executed", lambda *_: main._interrupt())
+        monkeypatch.setattr("kit.qualify.seal_executed", lambda *_, **__: main._interrupt())
         status, out, err = call("demo", "--output", "out")
         assert (status, out) == (3, "")
         assert err == (

@@ -14,9 +14,14 @@ import pytest
 import yaml
 from fixtures.dask_cluster import DaskCluster, wait_until
 
+from kit.canonical import canonical
+from kit.collect.summary import TargetFolders
 from kit.errors import ExecutionError, ParameterError, RecordError
 from kit.record.history import histories
 from kit.record.register import REGISTER, read_register
+from kit.record.rerender import rerender
+from kit.record.verification.verify import hold_record
+from kit.render.record import render_record
 from kit.rounds import engine
 from kit.rounds.conduct import conduct
 from kit.rounds.engine import carry_out
@@ -316,6 +321,39 @@ class TestRound:
         with pytest.raises(ParameterError, match="RM, TQ can't be part of a round"):
             conduct(file_of(sandbox, GOOD), ["RM", "TQ"], tmp_path, engine.threads(1), lambda *_: None)
 
+    @pytest.mark.parametrize(
+        ("error", "member"),
+        [(PermissionError(13, "Permission denied"), "unread"), (FileNotFoundError(2, "No such file"), "problem")],
+    )
+    def test_a_record_that_cant_be_read_is_told_from_one_that_is_gone(
+        self, lived, monkeypatch, error: OSError, member: str
+    ) -> None:
+        outputs, sealed, told = lived
+        round_id = json.loads((sealed.folder / "manifest.json").read_bytes())["reason"].rpartition("; ")[2]
+        record = next(one.record_id for one in told if one.target == "good")
+
+        def refuse(path: Path) -> str:
+            raise error
+
+        monkeypatch.setattr("kit.record.whole.sha256_file", refuse)
+        read = TargetFolders(outputs, round_id).record("good", "IQ")
+        assert set(read) == {"record_id", "digest", member}
+        assert read["record_id"] == record
+
+    def test_without_pdf_a_record_stands_and_rendering_it_again_adds_one(self, sandbox, tmp_path) -> None:
+        told: list[Outcome] = []
+        file = file_of(sandbox, GOOD)
+        sealed = conduct(file, ["IQ"], tmp_path, engine.threads(1), lambda one, _: told.extend(one), pdf=False)
+        record = tmp_path / "good" / told[0].record_id
+        assert (sealed.folder / "record.pdf").exists()
+        assert (record / "record.html").exists()
+        assert not (record / "record.pdf").exists()
+        assert rerender(record, render_record) == [
+            "record.html comes out the same.",
+            "record.pdf was missing, and was added.",
+        ]
+        hold_record(record)
+
 
 @pytest.mark.slow
 class TestResume:
@@ -429,17 +467,12 @@ class TestCommand:
         assert done.stderr.startswith(message)
 
 
-def held_alike(record: Path) -> list[Any]:
-    """Return the findings of a record with what each cites in place of the number it has there, sorted; and without how
-    far apart the clocks were just then.
-    """
-    index = [json.loads(line) for line in (record / "evidence" / "index.jsonl").read_bytes().splitlines()]
-    cited = {one["id"]: [one[name] for name in ("service", "operation", "region", "parameters")] for one in index}
+def held_alike(record: Path) -> bytes:
+    """Return the findings of a record byte for byte, but for how far apart the clocks were just then."""
     findings = json.loads((record / "findings.json").read_bytes())["findings"]
     for finding in findings:
-        finding["evidence"] = sorted((cited[number] for number in finding["evidence"]), key=json.dumps)
         finding["actual"].pop("local clock against AWS", None)
-    return findings
+    return canonical(findings)
 
 
 @pytest.fixture

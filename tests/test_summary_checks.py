@@ -129,11 +129,12 @@ class TestRecords:
         [
             ({"missing": "no run was started"}, OPEN),
             ({"problem": "its manifest is another"}, FAIL),
+            ({"unread": "Input/output error"}, OPEN),
             ({"account_id": "333333333333"}, FAIL),
             ({"account_id": ""}, OPEN),
             ({"verdict": "FAIL"}, PASS),
         ],
-        ids=["missing", "altered", "another-account", "account-not-told", "failed-but-whole"],
+        ids=["missing", "altered", "unread", "another-account", "account-not-told", "failed-but-whole"],
     )
     def test_one_record_changes_its_target_alone(self, changed: dict[str, str], verdict: Verdict) -> None:
         assert verdicts(judge("VS-02", told("two", "OQ", **changed))) == [PASS, verdict]
@@ -159,8 +160,9 @@ class TestVerdicts:
             ({"verdict": "FAIL", "test_cases": {}}, FAIL, "OQ: FAIL."),
             ({"missing": "no run was started"}, OPEN, "OQ left no record that counts: no run was started."),
             ({"problem": "it was altered"}, OPEN, "OQ left no record that counts: it was altered."),
+            ({"unread": "no permission"}, OPEN, "OQ left no record that counts: no permission."),
         ],
-        ids=["fail", "open", "fail-without-cases", "missing", "altered"],
+        ids=["fail", "open", "fail-without-cases", "missing", "altered", "unread"],
     )
     def test_one_verdict_changes_its_target_alone(self, changed: Any, verdict: Verdict, words: str) -> None:
         one, two = judge("VS-03", told("two", "OQ", **changed))
@@ -196,3 +198,4 @@ def test_what_a_folder_told_is_read_back_and_nothing_else() -> None:
         Told.from_json("one", "IQ", texts | {"more": 1}, ())
     assert not replace(one, missing="x").stands
     assert not replace(one, problem="x").stands
+    assert not replace(one, unread="x").stands

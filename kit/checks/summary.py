@@ -68,6 +68,11 @@ def vs_02(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
         if told.missing:
             judgement.doubt(name, "whole, and as registered", f"There is no {name}: {told.missing}.")
             return ""
+        if told.unread:
+            judgement.doubt(
+                name, "whole, and as registered", f"The {name} {told.record_id} can't be read: {told.unread}."
+            )
+            return ""
         judgement.expect(
             name,
             "whole, and as registered",
@@ -94,8 +99,7 @@ def vs_03(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
     def judge(judgement: Judgement, account: str | None, told: Told) -> str:  # noqa: ARG001
         name = f"{told.protocol} verdict"
         if not told.stands:
-            why = told.missing or told.problem
-            judgement.doubt(name, Verdict.PASS.value, f"{told.protocol} left no record that counts: {why}.")
+            judgement.doubt(name, Verdict.PASS.value, f"{told.protocol} left no record that counts: {told.why}.")
             return ""
         cases = told.test_cases or {}
         open_cases = {case: verdict for case, verdict in cases.items() if verdict not in _CLOSED}

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from kit.record.seal import Sealed
 
 Summary = Annotated[Path | None, typer.Option("--summary", help="Append a summary in Markdown to this file.")]
+Pdf = Annotated[bool, typer.Option("--pdf/--no-pdf", help="Render the PDF, or leave it to `trailkit render`.")]
 
 _DASK = (
     "A Dask cluster, by its scheduler (tcp://host:8786): its workers qualify the targets and read the objects of each, "
@@ -114,6 +115,7 @@ def run(
         int | None, typer.Option("--workers", min=1, help="How many; one for each processor if left out.")
     ] = None,
     dask: Annotated[str | None, typer.Option("--dask", help=_DASK)] = None,
+    pdf: Pdf = True,
     fail_on: Fails = FailOn.INCONCLUSIVE,
     summary: Summary = None,
     output: Output = Path("outputs"),
@@ -136,7 +138,16 @@ def run(
 
         crew = find_crew(executor, workers, dask)
         run_round(
-            named, targets, settings, output, crew, resume=resume, as_json=as_json, fail_on=fail_on, summary=summary
+            named,
+            targets,
+            settings,
+            output,
+            crew,
+            resume=resume,
+            pdf=pdf,
+            as_json=as_json,
+            fail_on=fail_on,
+            summary=summary,
         )
     if resume or workers:
         raise ParameterError("--resume and --workers are for many targets", "name them: --targets FILE")
@@ -148,13 +159,17 @@ def run(
     told = RunParameters.load(mapping)
     chosen = choose_notebooks(named, notebooks)
     approvals = read_approvals(approved or [], trust, chosen, told, silent=as_json)
-    records = (run_protocol(name, mapping, output, approvals.get(name), chosen[name], dask or "") for name in named)
+    records = (
+        run_protocol(name, mapping, output, approvals.get(name), chosen[name], pdf=pdf, cluster=dask or "")
+        for name in named
+    )
     tell_each(records, as_json=as_json, fail_on=fail_on, summary=summary)
 
 
 @app.command()
 def seal(
     notebook: Annotated[Path, typer.Argument(help="An executed notebook.")],
+    pdf: Pdf = True,
     fail_on: Fails = FailOn.INCONCLUSIVE,
     summary: Summary = None,
     output: Output = Path("outputs"),
@@ -163,7 +178,7 @@ def seal(
     """Seal an executed notebook and its evidence into a record, as `run` does."""
     from kit.qualify import seal_executed
 
-    records = (seal_executed(one, output) for one in (notebook,))
+    records = (seal_executed(one, output, pdf=pdf) for one in (notebook,))
     tell_each(records, as_json=as_json, fail_on=fail_on, summary=summary)
 
 
@@ -236,6 +251,8 @@ def run_protocol(
     output: Path,
     approved: Path | None = None,
     notebook: Path | None = None,
+    *,
+    pdf: bool = True,
     cluster: str = "",
 ) -> "Sealed":
     """Execute a notebook of a protocol, the kit's own if none is given, and seal what was executed.
@@ -247,7 +264,7 @@ def run_protocol(
 
     with progress_bar(name) as progress:
         try:
-            return qualify(name, mapping, output, progress, approved, notebook, cluster)
+            return qualify(name, mapping, output, progress, approved, notebook, pdf=pdf, cluster=cluster)
         except KitError:
             # a run that failed stands in the index too
             refresh_index(output)

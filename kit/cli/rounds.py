@@ -23,6 +23,7 @@ def run_round(
     crew: "Crew",
     *,
     resume: bool,
+    pdf: bool,
     as_json: bool,
     fail_on: FailOn,
     summary: Path | None,
@@ -49,7 +50,7 @@ def run_round(
 
     with answering(as_json=as_json) as answer, summarizing(summary) as summarize:
         answer |= {"verdict": None, "targets": []}
-        sealed = conduct(of, protocols, output, crew, told, resume=resume)
+        sealed = conduct(of, protocols, output, crew, told, resume=resume, pdf=pdf)
         for warning in sealed.warnings:
             tell(warning)
         refresh_index(output)

@@ -26,6 +26,7 @@ from kit.collect.review import ReviewScope, Source, collect_review
 from kit.collect.scope import readers_for, scope_of
 from kit.collect.summary import Targets, collect_summary
 from kit.evidence import EvidenceStore
+from kit.numbering import NumberedExecutor
 from kit.parameters import RunParameters
 from kit.recording import Recorder, Replayer
 from kit.remediation.approval import hold_approved
@@ -63,16 +64,9 @@ def gather(
         from kit.collect.tool import collect_tool  # noqa: PLC0415
 
         return collect_tool(parameters, store, executor, progress)
-    return _gather(
-        protocol_id,
-        parameters,
-        Recorder(store),
-        _opens(store, parameters, cluster),
-        credentials,
-        executor,
-        progress,
-        source,
-    )
+    numbered = NumberedExecutor(executor, store.numbers)
+    opens = _opens(store, parameters, cluster)
+    return _gather(protocol_id, parameters, Recorder(store), opens, credentials, numbered, progress, source)
 
 
 def gather_review(
@@ -92,7 +86,8 @@ def gather_review(
     """
     recorder = Recorder(store)
     readers = readers_for(parameters, recorder, credentials)
-    return _reviewed(found, parameters, recorder, readers, _opens(store, parameters), executor, progress, source)
+    numbered = NumberedExecutor(executor, store.numbers)
+    return _reviewed(found, parameters, recorder, readers, _opens(store, parameters), numbered, progress, source)
 
 
 def _opens(store: EvidenceStore, parameters: RunParameters, cluster: Cluster | None = None) -> OpenObjects:
@@ -164,7 +159,8 @@ def gather_changed(
         CredentialsError: no AWS credentials can be found.
         EvidenceError: an answer can't be recorded.
     """
-    return _change(before, parameters, Recorder(store), credentials, executor, progress, pause)
+    numbered = NumberedExecutor(executor, store.numbers)
+    return _change(before, parameters, Recorder(store), credentials, numbered, progress, pause)
 
 
 def _change(

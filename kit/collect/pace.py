@@ -38,14 +38,18 @@ class Pace:
 
     def wait(self, service: str, operation: str, region: str) -> None:
         """Return when the calling thread may make its call."""
+        if seconds := self.turn(service, operation, region):
+            self._sleep(seconds)
+
+    def turn(self, service: str, operation: str, region: str) -> float:
+        """Take the next turn for a call, and return in how many seconds of the clock it comes."""
         name = f"{service}:{operation}"
         name = name if name in self._rates else service
         rate = self._rates.get(name)
         if rate is None:
-            return
+            return 0.0
         with self._lock:
             now = self._clock()
             turn = max(now, self._free.get((name, region), now))
             self._free[name, region] = turn + 1 / rate
-        if turn > now:
-            self._sleep(turn - now)
+        return turn - now

@@ -9,7 +9,7 @@ from kit.canonical import Json
 from kit.collect.account import Progress, collect_caller
 from kit.collect.calls import LIST_ACCOUNTS
 from kit.collect.readers import Readers
-from kit.errors import EvidenceError, KitError
+from kit.errors import EvidenceError, KitError, is_unread
 from kit.record.compare import verdicts_of
 from kit.record.history import runs_in_round
 from kit.record.register import REGISTER, read_register
@@ -66,7 +66,7 @@ class TargetFolders:
                 "test_cases": verdicts_of(folder / history.record_id),
             }
         except KitError as error:
-            return {**told, "problem": error.message}
+            return {**told, "unread" if is_unread(error) else "problem": error.message}
 
 
 def collect_summary(

@@ -117,7 +117,7 @@ def _record(told: Told) -> str:
 
 def _open(told: Told) -> str:
     if not told.stands:
-        return told.missing or told.problem
+        return told.why
     closed = (Verdict.PASS, Verdict.NOT_APPLICABLE)
     wrong = {case: verdict for case, verdict in (told.test_cases or {}).items() if verdict not in closed}
     return ", ".join(f"{case} {VERDICTS[verdict].word}" for case, verdict in wrong.items())

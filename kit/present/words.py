@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from kit.findings import Verdict
+from kit.numbering import number_of
 from kit.present.text import plain
 
 
@@ -32,7 +33,6 @@ MET: dict[bool | None, Sign] = {
 }
 
 _CRITICALITY = {"critical": "▲▲▲", "major": "▲▲", "minor": "▲"}
-_ENTRY = re.compile(r"E(\d+)")
 _MOMENT = re.compile(r"(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2}(?::\d{2})?)(?:\.\d+)?(?:Z|\+00:00)")
 
 
@@ -58,11 +58,14 @@ def bytes_text(number: Any) -> str:
 
 
 def runs(ids: Iterable[Any]) -> list[tuple[str, str]]:
-    """Return evidence ids in order, unbroken runs drawn together: (first, last), `last` empty for one on its own."""
+    """Return evidence ids in order, unbroken runs drawn together: (first, last), `last` empty for one on its own.
+
+    A run counts in its last number: from `E0007.02` to `E0007.04` there are three, and of `E0007` to `E0009` as well.
+    """
     found: list[list[str]] = []
-    for entry in sorted(set(map(str, ids))):
-        match = _ENTRY.fullmatch(entry)
-        if found and match and found[-1][-1] == f"E{int(match[1]) - 1:0{len(match[1])}}":
+    for entry in sorted(set(map(str, ids)), key=lambda one: (not number_of(one), number_of(one))):
+        *above, number = number_of(entry) or (0,)
+        if found and number_of(found[-1][-1]) == (*above, number - 1):
             found[-1].append(entry)
         else:
             found.append([entry])

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from kit.canonical import Json
 from kit.errors import RenderError
 from kit.evidence import INDEX, OWN, ledger_of, read_body, read_index
+from kit.numbering import number_of
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class RecordContext:
 
 
 def evidence_entries(folder: Path) -> tuple[EvidenceEntry, ...]:
-    """Return the evidence of a folder; each body is read when it is needed.
+    """Return the evidence of a folder, by number; each body is read when it is needed.
 
     Raises:
         EvidenceError: the index can't be read.
@@ -122,7 +123,7 @@ def evidence_entries(folder: Path) -> tuple[EvidenceEntry, ...]:
             entry.received, entry.sha256, entry.bytes, str(PurePosixPath(entry.path)) if entry.path else "", None,
             entry.failure, entry.parameters, entry.masked, folder,
         )
-        for entry in read_index(folder)
+        for entry in sorted(read_index(folder), key=lambda entry: number_of(entry.id))
     )  # fmt: skip
 
 

@@ -12,11 +12,11 @@ from kit.render.html import render_html
 from kit.render.pdf import render_pdf
 
 
-def render_record(folder: Path, executed: Executed, digest: str) -> list[KitError]:
+def render_record(folder: Path, executed: Executed, digest: str, *, pdf: bool = True) -> list[KitError]:
     """Write `record.html` and `record.pdf` into a folder that holds what the manifest lists.
 
     The PDF carries the whole record: notebook, findings, JUnit, manifest and evidence are attached. Returns why there
-    is no PDF, where its libraries are missing; the HTML record is made all the same.
+    is no PDF, where its libraries are missing; the HTML record is made all the same. Without `pdf` none is made.
 
     Raises:
         RenderError: the HTML can't be made, or the PDF for another reason than its libraries.
@@ -30,7 +30,7 @@ def render_record(folder: Path, executed: Executed, digest: str) -> list[KitErro
         page_size=executed.run["page_size"],
         manifest=read_manifest(folder),
     )
-    return _render(folder, executed.notebook, record)
+    return _render(folder, executed.notebook, record, pdf=pdf)
 
 
 def render_protocol(folder: Path, notebook: Mapping[str, Any], digest: str) -> list[KitError]:
@@ -52,9 +52,11 @@ def render_protocol(folder: Path, notebook: Mapping[str, Any], digest: str) -> l
     return _render(folder, notebook, record)
 
 
-def _render(folder: Path, notebook: Mapping[str, Any], record: RecordContext) -> list[KitError]:
+def _render(folder: Path, notebook: Mapping[str, Any], record: RecordContext, *, pdf: bool = True) -> list[KitError]:
     page = render_html(notebook, record)
     (folder / HTML).write_text(page, encoding="utf-8")
+    if not pdf:
+        return []
     try:
         content = render_pdf(page, record, [*_attached(folder), *attach_evidence(folder / EVIDENCE, record.evidence)])
     except MissingLibraryError as error:

@@ -45,11 +45,19 @@ class Scope:
 
 
 def conduct(
-    file: TargetsFile, protocols: Sequence[str], outputs: Path, crew: Crew, tell: Tell, *, resume: bool = False
+    file: TargetsFile,
+    protocols: Sequence[str],
+    outputs: Path,
+    crew: Crew,
+    tell: Tell,
+    *,
+    resume: bool = False,
+    pdf: bool = True,
 ) -> Sealed:
     """Qualify every target by each protocol, and return the record that sums it up.
 
-    With `resume` the latest round that was not closed goes on: what is finished stays, what is not is done.
+    With `resume` the latest round that was not closed goes on: what is finished stays, what is not is done. Without
+    `pdf` only the summary has one.
 
     Raises:
         ParameterError: the targets are refused, a protocol can't be part of a round, or there is nothing to resume.
@@ -63,7 +71,8 @@ def conduct(
     told = {"protocols": list(protocols), "targets_sha256": file.sha256}
     with _opened(outputs, told, len(scope.targets), resume=resume) as round_id:
         tasks = (
-            Task(one.name, tuple(protocols), one.parameters, str(outputs / one.name), round_id) for one in scope.targets
+            Task(one.name, tuple(protocols), one.parameters, str(outputs / one.name), round_id, pdf)
+            for one in scope.targets
         )
         carry_out(tasks, crew, lambda outcomes: tell(outcomes, len(scope.targets)))
         parameters = summary_parameters(round_id, file, scope, protocols)

@@ -20,8 +20,9 @@ from kit.record.register import REGISTER, read_register
 class Task:
     """One target of a round: by which protocols, with which parameters, into which outputs folder.
 
-    The runs state the round in their reason, behind that of the parameters: it tells them from all others. `cluster` is
-    the scheduler of the Dask cluster that reads the target's objects, if one does.
+    The runs state the round in their reason, behind that of the parameters: it tells them from all others. Without
+    `pdf` the records have none until they are rendered again. `cluster` is the scheduler of the Dask cluster that reads
+    the target's objects, if one does.
     """
 
     target: str
@@ -29,6 +30,7 @@ class Task:
     parameters: Mapping[str, Json]
     outputs: str
     round_id: str
+    pdf: bool = True
     cluster: str = ""
 
 
@@ -79,7 +81,7 @@ def _qualify(task: Task, protocol_id: str) -> Outcome:
     execution = told.get("execution") or {}
     told["execution"] = {**execution, "reason": reason_in(task.round_id, execution.get("reason"))}
     try:
-        sealed = qualify(protocol_id, told, Path(task.outputs), _silent, cluster=task.cluster)
+        sealed = qualify(protocol_id, told, Path(task.outputs), _silent, pdf=task.pdf, cluster=task.cluster)
         spent = time.monotonic() - started
         return Outcome(task.target, protocol_id, sealed.folder.name, sealed.verdict.value, sealed.digest, seconds=spent)
     except KitError as error:
