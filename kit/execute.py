@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from kit.canonical import Json
 from kit.errors import ExecutionError, KitError, ParameterError, RecordError
 from kit.jupyter import PROGRESS_VARIABLE
-from kit.protocol import APPROVED_VARIABLE, OUTPUT_VARIABLE
+from kit.protocol import APPROVED_VARIABLE, CLUSTER_VARIABLE, OUTPUT_VARIABLE
 from kit.record.executed import sources_sha256
 from kit.record.manifest import RUNS
 from kit.shipped import shipped
@@ -43,10 +43,12 @@ def execute(
     outputs: Path,
     progress: Progress,
     approved: Path | None = None,
+    cluster: str = "",
 ) -> Path:
     """Execute a notebook with parameters, and return where the executed one was written, under `outputs/.runs`.
 
-    `approved` is the signed protocol that the run rests on.
+    `approved` is the signed protocol that the run rests on; `cluster` the scheduler of a Dask cluster, which reads what
+    is read in bulk.
 
     Whether it ran to its end is for `seal` to judge; here only what stopped it on the way is told. No process is left.
 
@@ -59,7 +61,7 @@ def execute(
     _hold_parameters(notebook, parameters)
     executed = _reserve(outputs, notebook.stem)
     try:
-        _run_papermill(notebook, executed, parameters, outputs, progress, approved)
+        _run_papermill(notebook, executed, parameters, outputs, progress, approved, cluster)
     except BaseException:
         # nothing is saved on the way: what is there is empty, or torn by a full disk
         executed.unlink(missing_ok=True)
@@ -74,6 +76,7 @@ def _run_papermill(
     outputs: Path,
     progress: Progress,
     approved: Path | None,
+    cluster: str,
 ) -> None:
     # imported here: papermill takes seconds to import, and only an execution needs it
     import nbclient.exceptions  # noqa: PLC0415
@@ -92,6 +95,8 @@ def _run_papermill(
         told[OUTPUT_VARIABLE] = str(outputs)
         if approved:
             told[APPROVED_VARIABLE] = str(approved.resolve())
+        if cluster:
+            told[CLUSTER_VARIABLE] = cluster
         try:
             papermill.execute_notebook(
                 # papermill fills in what stands in braces

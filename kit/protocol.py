@@ -8,7 +8,7 @@ import atexit
 import os
 import platform
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -21,7 +21,7 @@ from kit.canonical import Json, canonical, sha256, well_formed
 from kit.catalogue import Protocol, protocol
 from kit.errors import ExecutionError, RecordError
 from kit.evidence import INDEX, EvidenceStore, index_sha256, new_id, timestamp, utc_now
-from kit.findings import Verdict
+from kit.findings import Verdict, count
 from kit.jupyter import progress_shown, show, show_kit_errors_as_cards, tell_progress
 from kit.parameters import RunParameters
 from kit.present.displays import Display
@@ -39,11 +39,13 @@ from kit.sections import Window
 from kit.snapshot import Reason, Snapshot, answers
 
 if TYPE_CHECKING:
+    from kit.collect.cluster import Cluster
     from kit.collect.outputs import OutputsFolder
     from kit.collect.summary import TargetFolders
 
 OUTPUT_VARIABLE = "TRAILKIT_OUTPUT"
 APPROVED_VARIABLE = "TRAILKIT_APPROVED"
+CLUSTER_VARIABLE = "TRAILKIT_DASK"
 THREADS = 12
 INSTALLATION, OPERATION, REVIEW, SUMMARY = "IQ", "OQ", "PQ", "VS"
 
@@ -132,6 +134,7 @@ class Run:
         self._steps: dict[str, dict[str, Json]] = {}
         self._snapshot: Snapshot | None = None
         self._credentials: Mapping[str, str] = {}
+        self._cluster: Cluster | None = None
         if parameters.sandbox:
             parameters, self._credentials = _open_sandbox(parameters, delivers=of.id == OPERATION)
         self.parameters = parameters
@@ -215,13 +218,19 @@ class Run:
         Raises:
             CredentialsError: no AWS credentials can be found.
             EvidenceError: an answer can't be recorded.
-            ExecutionError: the run has collected before: its steps would rest on two states of the account.
+            ParameterError: the cluster that is to read the objects does not answer.
+            ExecutionError: the run has collected before: its steps would rest on two states of the account; or the
+                cluster did not read what it was to read.
         """
         if self._snapshot is not None:
             raise ExecutionError("this run has collected already", "run the whole notebook again, from the top")
         # imported here: only a run that reaches AWS needs boto3
+        from kit.collect.cluster import Cluster  # noqa: PLC0415
         from kit.collect.gather import gather  # noqa: PLC0415
 
+        address = os.environ.get(CLUSTER_VARIABLE)
+        # the embedded account is reached from this process alone
+        self._cluster = Cluster(address) if address and not self._credentials else None
         with ThreadPoolExecutor(THREADS) as executor, progress_shown() as progress:
             self._snapshot = gather(
                 self.protocol.id,
@@ -231,6 +240,7 @@ class Run:
                 executor,
                 progress,
                 self._earlier_runs(),
+                self._cluster,
             )
         return self._collection(self._snapshot)
 
@@ -305,10 +315,16 @@ class Run:
                         }
                         for trail in snapshot.trails
                     ],
-                    "notes": list(dict.fromkeys(answer.why for answer in silent)),
+                    "notes": [*dict.fromkeys(answer.why for answer in silent), *self._who_read()],
                 }
             ),
         )
+
+    def _who_read(self) -> Iterator[str]:
+        """Yield in words who read objects besides the caller."""
+        if self._cluster and self._cluster.read:
+            read = count(self._cluster.read, "object")
+            yield f"{read} were read by the workers of the cluster {self._cluster.address}, each signed in for itself."
 
     def _caller(self) -> dict[str, Json] | None:
         """Return who collected, as STS said; None where nothing was collected, or STS did not say."""

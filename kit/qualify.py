@@ -25,10 +25,12 @@ def qualify(
     notebook: Path | None = None,
     *,
     pdf: bool = True,
+    cluster: str = "",
 ) -> Sealed:
     """Execute the notebook of a protocol with parameters, seal what was executed, and return the record.
 
     `notebook` is executed in place of the kit's own. Without `pdf` the record has none until it is rendered again.
+    `cluster` is the scheduler of a Dask cluster, which reads what is read in bulk.
 
     What became of it is in the register of the outputs folder when this returns, and also when it raises.
 
@@ -37,7 +39,7 @@ def qualify(
     """
     notebook = notebook or find_notebook(protocol(protocol_id).notebook)
     with _rendering_prepared(pdf=pdf), _ended_runs_registered(outputs):
-        executed = execute(notebook, parameters, outputs, progress, approved)
+        executed = execute(notebook, parameters, outputs, progress, approved, cluster)
         progress("Sealing the record", 0, 1)
         try:
             return seal_executed(executed, outputs, pdf=pdf)

@@ -3,7 +3,8 @@
 Run it with `make bench`. Each side runs in a process of its own, in turn, on the
 same objects, and must find all of them valid. Two times: of the whole process, and of the verification alone, from
 after its imports, so that a slow start counts for nobody. The ratio is what counts, since machines differ and are
-noisy. Then, ours alone on a thousand, ten thousand, a hundred thousand objects: time and memory an object.
+noisy. Then, ours alone on a thousand, ten thousand, a hundred thousand objects: time and memory an object; and beside
+the workers of a Dask cluster on this machine (`python tests/bench_integrity.py spread` for that alone).
 """
 
 import contextlib
@@ -21,11 +22,16 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from fixtures.dask_cluster import cluster_of
+
 ROUNDS = 5
 LATENCIES = (0.02, 0.0)
 """Seconds added to each response: a Region's usual, and none."""
 HOURS, LOGS_PER_HOUR = 48, 12
 SCALES = (1_000, 10_000, 100_000)
+SPREAD = 5_000
+RECORDS = (20, 500)
+"""Events in a log file: of a small account, and of a busy one; each about 1.5 kB."""
 ENDPOINT = Path(__file__).resolve().parent / "fixtures" / "fast_endpoint.py"
 RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
@@ -38,10 +44,12 @@ def ours() -> Verify:
     """Import what verifies, and return what to time: describe the trail, collect what it delivered, and judge that."""
     from concurrent.futures import ThreadPoolExecutor
     from datetime import UTC, datetime, timedelta
+    from functools import partial
 
     from kit.checks.delivery import oq_02, oq_03
     from kit.checks.integrity import oq_04, oq_05, oq_06, oq_07
     from kit.collect.account import collect_trails
+    from kit.collect.cluster import Cluster, Spread
     from kit.collect.deliveries import collect_delivery
     from kit.collect.keys import collect_metadata
     from kit.collect.live_objects import LiveObjects
@@ -73,7 +81,9 @@ def ours() -> Verify:
             status = collect_status(readers, arn, region)
             trail = Trail(arn, described, (region,), (), True, status, None, Key(named, key.result()), None)
             scope = DeliveryScope(parameters.window.period(now), now, timedelta(hours=2), (region,))
-            with LiveObjects(store, lambda bucket: readers.storage(bucket, region, info["account"])) as objects:
+            spread = Spread(Cluster(info["cluster"]), parameters.account, region) if "cluster" in info else None
+            reach = partial(readers.storage, region=region, account=info["account"])
+            with LiveObjects(store, reach, spread=spread) as objects:
                 delivery = collect_delivery(readers, objects, trail, scope, executor, lambda *_, **__: None)
                 objects.close()
             unasked = Answer("", (), value=())
@@ -140,9 +150,12 @@ def run(side: str, info: Info) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def endpoint(hours: int, latency: float, logs_per_hour: int = LOGS_PER_HOUR) -> Iterator[Info]:
-    """Serve `hours` of logs with a latency in seconds; yield the endpoint's line."""
-    command = [sys.executable, ENDPOINT, "--latency", latency, "--hours", hours, "--logs-per-hour", logs_per_hour]
+def endpoint(
+    hours: int, latency: float, logs_per_hour: int = LOGS_PER_HOUR, records: int = RECORDS[0]
+) -> Iterator[Info]:
+    """Serve `hours` of logs, each of so many records, with a latency in seconds; yield the endpoint's line."""
+    told = {"latency": latency, "hours": hours, "logs-per-hour": logs_per_hour, "records": records}
+    command = [sys.executable, ENDPOINT, *(part for name, value in told.items() for part in (f"--{name}", value))]
     with subprocess.Popen([str(part) for part in command], stdin=-1, stdout=-1, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -183,12 +196,35 @@ def scale(objects: int) -> None:
     )
 
 
+def spread(objects: int) -> None:
+    """Print what a cluster of one worker for each processor takes beside one process, in turn; the ratio counts."""
+    workers = os.cpu_count() or 1
+    for records in RECORDS:
+        with (
+            endpoint(round(objects / (LOGS_PER_HOUR + 1)), LATENCIES[0], records=records) as info,
+            tempfile.TemporaryDirectory() as folder,
+            cluster_of(Path(folder), *[_environment(info)] * workers) as address,
+        ):
+            spread_over = info | {"cluster": address}
+            run("trailkit", spread_over)
+            pairs = [(run("trailkit", info), run("trailkit", spread_over)) for _ in range(ROUNDS)]
+        here, there = ([pair[side]["seconds"] for pair in pairs] for side in (0, 1))
+        own = [statistics.median(pair[side]["cpu"] for pair in pairs) for side in (0, 1)]
+        ratios = [one / other for one, other in zip(here, there, strict=True)]
+        count = info["logs"] + info["digests"]
+        print(f"\n{count:,} objects of {records} events, 20 ms added to each response, {workers} workers of a cluster")
+        print(f"  without a cluster {_figures(here)} s\n  over the cluster  {_figures(there)} s (min, median, max)")
+        print(f"  times faster      {_figures(ratios)} pair by pair")
+        print(f"  CPU of the run's own process, with imports: {own[0]:.2f} s, over the cluster {own[1]:.2f} s")
+
+
 def main() -> None:
     for latency in LATENCIES:
         compare(latency)
     print("\ntrailkit alone, no latency added")
     for objects in SCALES:
         scale(objects)
+    spread(SPREAD)
 
 
 def _environment(info: Info) -> dict[str, str]:
@@ -215,7 +251,9 @@ def _figures(values: Sequence[float]) -> str:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
+    if sys.argv[1:] == ["spread"]:
+        spread(SPREAD)
+    elif len(sys.argv) > 1:
         child(sys.argv[1])
     else:
         main()

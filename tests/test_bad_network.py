@@ -10,7 +10,7 @@ from fixtures.fault_proxy import KINDS, FaultProxy
 from fixtures.operational import judged, silent, verdicts
 
 from kit.canonical import canonical
-from kit.collect import live_objects, readers
+from kit.collect import readers, transfers
 from kit.collect.gather import gather, gather_again
 from kit.evidence import EvidenceStore
 from kit.findings import Verdict
@@ -35,8 +35,8 @@ def sandbox():
 def impatient(monkeypatch):
     """Have what waits for an answer, and before it asks again, wait less; it does so as often."""
     monkeypatch.setattr(readers, "READ_TIMEOUT_S", 0.5)
-    monkeypatch.setattr(live_objects, "STALL_TIMEOUT_S", 1)
-    monkeypatch.setattr(live_objects, "PAUSES_S", (0.01, 0.02, 0.04))
+    monkeypatch.setattr(transfers, "STALL_TIMEOUT_S", 1)
+    monkeypatch.setattr(transfers, "PAUSES_S", (0.01, 0.02, 0.04))
     monkeypatch.setattr("botocore.retryhandler.delay_exponential", lambda *_, **__: 0.01)
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.01)
     monkeypatch.setattr("botocore.retries.adaptive.ClientRateLimiter.on_sending_request", lambda *_, **__: None)

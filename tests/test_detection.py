@@ -9,7 +9,7 @@ import pytest
 from fixtures.operational import collected, judged, silent, verdicts
 
 from kit.catalogue import protocol
-from kit.collect import live_objects
+from kit.collect import transfers
 from kit.collect.delivered import delivered_again
 from kit.collect.gather import gather
 from kit.evidence import EvidenceStore, read_index, timestamp
@@ -35,7 +35,7 @@ DAYS = 30
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr(live_objects, "PAUSES_S", (0.01,))
+    monkeypatch.setattr(transfers, "PAUSES_S", (0.01,))
 
 
 @dataclass

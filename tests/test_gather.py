@@ -9,7 +9,7 @@ from fixtures.operational import collected, judged, silent, verdicts
 from pytest_socket import disable_socket, enable_socket
 
 from kit.canonical import canonical, sha256
-from kit.collect import live_objects
+from kit.collect import transfers
 from kit.collect.gather import gather_again
 from kit.errors import EvidenceError
 from kit.evidence import INDEX, is_ledger, read_index
@@ -48,7 +48,7 @@ def sandbox():
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr(live_objects, "PAUSES_S", (0.01,))
+    monkeypatch.setattr(transfers, "PAUSES_S", (0.01,))
 
 
 def again(parameters, folder):

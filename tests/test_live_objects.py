@@ -14,10 +14,11 @@ from urllib.parse import unquote
 import pytest
 from botocore.credentials import ReadOnlyCredentials
 
-from kit.collect import live_objects
-from kit.collect.live_objects import IN_FLIGHT, LiveObjects
+from kit.collect import reading, transfers
+from kit.collect.live_objects import LiveObjects
 from kit.collect.readers import Storage
 from kit.collect.signing import Bucket
+from kit.collect.transfers import IN_FLIGHT
 from kit.digests.objects import Query, Wanted
 from kit.evidence import EvidenceStore, is_ledger, read_index
 
@@ -90,7 +91,7 @@ def server():
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr(live_objects, "PAUSES_S", (0.01,))
+    monkeypatch.setattr(transfers, "PAUSES_S", (0.01,))
 
 
 class Credentials:
@@ -250,7 +251,7 @@ def test_this_machine_is_reached_past_any_proxy(name, server, tmp_path, monkeypa
 
 
 def test_a_digest_that_is_too_large_is_not_kept(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(live_objects, "_KEPT", 1000)
+    monkeypatch.setattr(reading, "_KEPT", 1000)
     server.script = {"k": [(200, {}, os.urandom(200_000))]}
     with reader(server, tmp_path / "e") as objects:
         (found,) = read(objects, "k", keep=True)
@@ -270,7 +271,7 @@ def test_a_log_is_searched_for_data_keys_up_to_a_size(server, tmp_path, monkeypa
     server.script = {"k": [(200, {}, log)]}
     with reader(server, tmp_path / "e") as objects:
         assert read(objects, "k")[0].data_keys == {"arn:trail 2026-11-24T08": 2}
-        monkeypatch.setattr(live_objects, "_SEARCHED", 10)
+        monkeypatch.setattr(reading, "_SEARCHED", 10)
         assert read(objects, "k")[0].data_keys is None
 
 

@@ -18,7 +18,7 @@ from fixtures.year import make_year
 from pytest_socket import disable_socket, enable_socket
 
 from kit.catalogue import protocol
-from kit.collect import live_objects
+from kit.collect import reading, transfers
 from kit.collect.calls import CALLS
 from kit.collect.gather import gather, gather_again
 from kit.collect.least_privilege import least_privilege
@@ -71,7 +71,7 @@ class Earlier:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr(live_objects, "PAUSES_S", (0.01,))
+    monkeypatch.setattr(transfers, "PAUSES_S", (0.01,))
 
 
 @pytest.fixture(scope="module")
@@ -260,7 +260,7 @@ def test_log_files_that_are_not_there_leave_it_open(sandbox, drifted, tmp_path):
 
 
 def test_a_log_file_that_is_too_long_to_be_searched_leaves_it_open(sandbox, drifted, tmp_path, monkeypatch):
-    monkeypatch.setattr(live_objects, "_SEARCHED_WHOLE", 100)
+    monkeypatch.setattr(reading, "_SEARCHED_WHOLE", 100)
     sandbox.reset((), changed(sandbox, "EnableKeyRotation"))
     found = reviewed(tmp_path / "e", parameters_of(sandbox, YEAR, CONTROL, changed_back_known=False), drifted)
     assert verdict(found) is OPEN

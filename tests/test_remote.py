@@ -18,6 +18,7 @@ import pytest
 import yaml
 from botocore.config import Config
 from fixtures.between import DROP, Between
+from fixtures.dask_cluster import cluster_of
 from fixtures.runs import execute_here, plain_render
 from fixtures.signed import signed
 
@@ -684,15 +685,9 @@ class TestRound:
         assert (found["VS-02"], found["VS-03"]) == (["PASS", "INCONCLUSIVE"], ["PASS", "INCONCLUSIVE"])
 
     def test_a_cluster_needs_no_shared_folder(self, sandbox, s3, place, tmp_path) -> None:
-        from test_rounds import Cluster
-
         (tmp_path / "dask").mkdir()
-        cluster = Cluster(tmp_path / "dask", sandbox.environment)
-        try:
-            until(lambda: engine.dask(cluster.address).width == 2)
-            crew = engine.dask(cluster.address)
+        with cluster_of(tmp_path / "dask", *[sandbox.environment] * 2) as address:
+            crew = engine.dask(address)
             summary = conducted(place, file_of(sandbox, GOOD, BAD), ["IQ"], crew, lambda *_: None)
-        finally:
-            cluster.stop()
         found = self.held(s3, place, tmp_path / "back", summary, "good", "bad")
         assert (found["VS-02"], found["VS-03"]) == (["PASS", "PASS"], ["PASS", "FAIL"])

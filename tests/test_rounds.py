@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 import pytest
 import yaml
+from fixtures.dask_cluster import DaskCluster, wait_until
 
 from kit.canonical import canonical
 from kit.collect.summary import TargetFolders
@@ -33,6 +34,7 @@ from kit.summary import Member
 ROOT = Path(__file__).resolve().parent.parent
 TRAILKIT = Path(sys.executable).with_name("trailkit")
 ACCOUNT = "123456789012"
+EXAMPLE = ROOT / "parameters" / "sandbox.yaml"
 WHO = {"executed_by": "Zoë Ōyama", "system_id": "SYS-1", "environment": "sandbox", "protocol_id": "VP-1"}
 REAL = WHO | {"environment": "production", "reason": "nightly"}
 
@@ -440,13 +442,23 @@ class TestCommand:
         [
             (["--targets", "x", "-f", "y"], "--targets goes with neither --parameters, --approved nor --notebooks"),
             (["--targets", "x", "--notebooks", "."], "--targets goes with neither --parameters, --approved nor"),
-            (["-f", "y", "--resume"], "--resume, --workers and --dask are for many targets"),
+            (["-f", "y", "--resume"], "--resume and --workers are for many targets"),
             (["--targets", "x", "--executor", "cloud"], "there is no executor 'cloud'"),
             (["--targets", "x", "--dask", "tcp://127.0.0.1:1", "--workers", "2"], "a Dask cluster has the workers"),
             (["--targets", "x", "--dask", "tcp://127.0.0.1:1"], "no Dask scheduler answers at tcp://127.0.0.1:1"),
+            (["-f", EXAMPLE, "--dask", "tcp://127.0.0.1:1"], "no Dask scheduler answers at tcp://127.0.0.1:1"),
             (["--targets", "x"], "x: can't be read"),
         ],
-        ids=["two-files", "notebooks", "resume-alone", "executor", "dask-workers", "no-scheduler", "no-file"],
+        ids=[
+            "two-files",
+            "notebooks",
+            "resume-alone",
+            "executor",
+            "dask-workers",
+            "no-scheduler",
+            "no-scheduler-alone",
+            "no-file",
+        ],
     )
     def test_misuse_is_told_in_two_lines(self, call, arguments, message) -> None:
         done = call("iq", *arguments)
@@ -463,43 +475,11 @@ def held_alike(record: Path) -> bytes:
     return canonical(findings)
 
 
-class Cluster:
-    """A Dask scheduler and two workers, processes of this machine that nobody brings back when they die."""
-
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self.folder = folder
-        self.environment = environment
-        place = folder / "scheduler.json"
-        told = ("--scheduler-file", str(place), "--no-dashboard")
-        self.processes = [self.start("dask_scheduler", *told, "--host", "127.0.0.1", "--port", "0")]
-        wait_until(place.exists)
-        self.address = json.loads(place.read_text())["address"]
-        worker = ("--nthreads", "1", "--no-nanny", "--host", "127.0.0.1", "--local-directory", str(folder))
-        self.processes += [self.start("dask_worker", *told, *worker) for _ in range(2)]
-
-    def start(self, module: str, *arguments: str) -> "subprocess.Popen[bytes]":
-        command = [sys.executable, "-m", f"distributed.cli.{module}", *arguments]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        return subprocess.Popen(command, cwd=self.folder, env=os.environ | self.environment, **quiet)
-
-    def stop(self) -> None:
-        for process in reversed(self.processes):
-            process.kill()
-            process.wait()
-
-
-def wait_until(holds: Any, patience: float = 60.0) -> None:
-    end = time.monotonic() + patience
-    while not holds():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.1)
-
-
 @pytest.fixture
 def cluster(sandbox, tmp_path):
     folder = tmp_path / "dask"
     folder.mkdir()
-    started = Cluster(folder, sandbox.environment)
+    started = DaskCluster(folder, *[sandbox.environment] * 2)
     try:
         yield started
     finally:
@@ -523,7 +503,7 @@ class TestAlike:
                 done.append(outcomes[0].target)
                 if kind == "dask" and len(done) == 1:
                     # the other target that is under way may be its own, or not
-                    cluster.processes[1].kill()
+                    cluster.workers[0].kill()
 
             conduct(file, ["IQ"], tmp_path / kind, of_kind, told)
             assert sorted(done) == sorted(names)

@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 Summary = Annotated[Path | None, typer.Option("--summary", help="Append a summary in Markdown to this file.")]
 Pdf = Annotated[bool, typer.Option("--pdf/--no-pdf", help="Render the PDF, or leave it to `trailkit render`.")]
 
+_DASK = (
+    "A Dask cluster, by its scheduler (tcp://host:8786): its workers qualify the targets and read the objects of each, "
+    "every one with credentials of its own."
+)
 _DEMO = {
     "executed_by": "Demonstration executor",
     "system_id": "DEMO-CLOUDTRAIL",
@@ -111,9 +115,7 @@ def run(
     workers: Annotated[
         int | None, typer.Option("--workers", min=1, help="How many; one for each processor if left out.")
     ] = None,
-    dask: Annotated[
-        str | None, typer.Option("--dask", help="The scheduler of a Dask cluster: tcp://host:8786.")
-    ] = None,
+    dask: Annotated[str | None, typer.Option("--dask", help=_DASK)] = None,
     pdf: Pdf = True,
     fail_on: Fails = FailOn.INCONCLUSIVE,
     summary: Summary = None,
@@ -149,8 +151,12 @@ def run(
             fail_on=fail_on,
             summary=summary,
         )
-    if resume or workers or dask:
-        raise ParameterError("--resume, --workers and --dask are for many targets", "name them: --targets FILE")
+    if resume or workers:
+        raise ParameterError("--resume and --workers are for many targets", "name them: --targets FILE")
+    if dask:
+        from kit.collect.cluster import connect
+
+        connect(dask).close()  # type: ignore[no-untyped-call]
     mapping = read_parameters(parameters, settings)
     told = RunParameters.load(mapping)
     chosen = choose_notebooks(named, notebooks)
@@ -161,7 +167,14 @@ def run(
         with working_outputs(output, named) as outputs:
             for name in named:
                 sealed = run_protocol(
-                    name, mapping, outputs.folder, approvals.get(name), chosen[name], outputs.noting, pdf=pdf
+                    name,
+                    mapping,
+                    outputs.folder,
+                    approvals.get(name),
+                    chosen[name],
+                    outputs.noting,
+                    pdf=pdf,
+                    cluster=dask or "",
                 )
                 if place:
                     refresh_index(outputs.folder)
@@ -259,6 +272,7 @@ def run_protocol(
     noting: "Callable[[Progress], Progress] | None" = None,
     *,
     pdf: bool = True,
+    cluster: str = "",
 ) -> "Sealed":
     """Execute a notebook of a protocol, the kit's own if none is given, and seal what was executed; `noting` returns
     what takes note of its progress before that is shown.
@@ -271,7 +285,7 @@ def run_protocol(
     with progress_bar(name) as progress:
         try:
             noted = noting(progress) if noting else progress
-            return qualify(name, mapping, output, noted, approved, notebook, pdf=pdf)
+            return qualify(name, mapping, output, noted, approved, notebook, pdf=pdf, cluster=cluster)
         except KitError:
             # a run that failed stands in the index too
             refresh_index(output)

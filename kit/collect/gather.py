@@ -13,6 +13,7 @@ from typing import cast
 
 from kit.collect.account import Progress
 from kit.collect.changes import Pause, await_delivery, carry_out
+from kit.collect.cluster import Cluster, Spread
 from kit.collect.iq import collect_iq
 from kit.collect.live_objects import LiveObjects
 from kit.collect.logged import Sought, collect_logged
@@ -44,15 +45,19 @@ def gather(
     executor: Executor,
     progress: Progress,
     source: Source | Targets | None = None,
+    cluster: Cluster | None = None,
 ) -> Snapshot:
     """Return the snapshot that a protocol judges; everything that it rests on is written to the store.
 
-    `source` is what earlier runs left, for a protocol that reviews or sums up that.
+    `source` is what earlier runs left, for a protocol that reviews or sums up that. `cluster` reads the objects, where
+    they are many; what its workers sign in with is their own.
 
     Raises:
         CredentialsError: no AWS credentials can be found.
         EvidenceError: an answer can't be recorded.
         SandboxError: the kit is to be challenged, and the embedded account can't be started.
+        ParameterError: no cluster answers.
+        ExecutionError: the cluster did not read what it was to read.
     """
     if protocol_id == TOOL:
         # imported here: only this needs the sandbox, and what makes and signs records
@@ -60,7 +65,8 @@ def gather(
 
         return collect_tool(parameters, store, executor, progress)
     numbered = NumberedExecutor(executor, store.numbers)
-    return _gather(protocol_id, parameters, Recorder(store), _opens(store), credentials, numbered, progress, source)
+    opens = _opens(store, parameters, cluster)
+    return _gather(protocol_id, parameters, Recorder(store), opens, credentials, numbered, progress, source)
 
 
 def gather_review(
@@ -81,11 +87,16 @@ def gather_review(
     recorder = Recorder(store)
     readers = readers_for(parameters, recorder, credentials)
     numbered = NumberedExecutor(executor, store.numbers)
-    return _reviewed(found, parameters, recorder, readers, _opens(store), numbered, progress, source)
+    return _reviewed(found, parameters, recorder, readers, _opens(store, parameters), numbered, progress, source)
 
 
-def _opens(store: EvidenceStore) -> OpenObjects:
-    return lambda storage, search=None: LiveObjects(store, storage, search)
+def _opens(store: EvidenceStore, parameters: RunParameters, cluster: Cluster | None = None) -> OpenObjects:
+    def opened(storage: OpenStorage, search: Search | None = None) -> AbstractContextManager[Objects]:
+        home = scope_of(parameters).first_region
+        spread = Spread(cluster, parameters.account, home, search) if cluster else None
+        return LiveObjects(store, storage, search, spread=spread)
+
+    return opened
 
 
 def gather_again(

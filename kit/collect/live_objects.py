@@ -1,99 +1,35 @@
-"""Reads S3 for real: signed requests over one pool of connections, whose content encoding is never decoded.
+"""Lists and reads S3 for real, and keeps every answer in the ledgers of the run, in the order it was asked for.
 
-One GET serves content and headers both. A log's bytes are hashed and inflated as they arrive, and not kept; a digest's
-are kept whole. libcurl's multi interface drives all connections from the calling thread: what bounds the speed is the
-CPU of that one thread for each object, most of it for signing, inflating and hashing.
+Objects are read in this process, or by the workers of a cluster, in partitions: the lines are the same.
 """
 
-import base64
-import heapq
-import re
-import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from itertools import islice
 from types import TracebackType
 
-import pycurl
-
-from kit.canonical import Json, well_formed
+from kit.collect.cluster import Spread
 from kit.collect.ledger import Ledger, encode_line
 from kit.collect.listing import Page
 from kit.collect.objects import (
     KEPT,
     LISTINGS,
     LOGS,
-    META,
     Progress,
     Search,
-    error_of,
     first_page,
     listing_of,
     next_page,
     page_of,
-    read_of,
     text_of,
 )  # fmt: skip
 from kit.collect.readers import Storage
-from kit.collect.responses import is_throttled
-from kit.collect.signing import signed_get
-from kit.digests.content import Inflater
-from kit.digests.data_keys import data_keys
+from kit.collect.reading import in_flight, line_of, read_lines
+from kit.collect.transfers import ATTEMPTS, Answer, Job, Transfers
 from kit.digests.objects import Listing, Query, Read, Wanted
 from kit.evidence import EvidenceStore, timestamp, utc_now
-from kit.masking import credentials_of, without_signature
 
-IN_FLIGHT = 128
-ATTEMPTS = 4
-CONNECT_TIMEOUT_S, STALL_TIMEOUT_S = 5, 60
-PAUSES_S = (0.2, 0.8, 3.2)
-
-_SEARCHED = 2 << 20
-"""Bytes of text up to which a log is searched for data keys; a longer one is hashed only."""
-_SEARCHED_WHOLE, _IN_FLIGHT_WHOLE = 32 << 20, 16
-"""The same where logs are searched for something that must not be missed; so many are then in memory at a time."""
-_KEPT = 16 << 20
-"""Bytes up to which a digest, or a sampled log, is kept."""
 _PART = 4096
-_STARTED = 16
-_ERROR_BODY = 1 << 16
-_HEADERS = (
-    "content-length", "date", "etag", "last-modified", "x-amz-request-id", "x-amz-server-side-encryption",
-    "x-amz-server-side-encryption-aws-kms-key-id", "x-amz-server-side-encryption-customer-algorithm",
-    "x-amz-version-id",
-)  # fmt: skip
-_FAILURES = {
-    code: name.removeprefix("E_")
-    for name, code in vars(pycurl).items()
-    # the multi interface numbers its own errors, from the start again
-    if name.startswith("E_") and not name.startswith("E_MULTI") and isinstance(code, int)
-}
-_STATUS = re.compile(r"HTTP/\d\S* (\d{3})\b", re.ASCII)
-
-
-@dataclass(slots=True)
-class _Answer:
-    """One answer over the wire, or why there was none; the body is that of an error, or of a listing."""
-
-    status: int | None
-    headers: Mapping[str, str]
-    body: bytes
-    failure: str = ""
-    attempts: int = 1
-
-
-@dataclass
-class _Job:
-    """One request: what to ask, who takes the bytes of a good answer, and what follows it."""
-
-    bucket: str
-    key: str
-    parameters: Mapping[str, str]
-    done: "Callable[[_Answer], _Job | None]"
-    sink: "Callable[[], Callable[[bytes], object]] | None" = None
-    attempts: int = 0
 
 
 class LiveObjects(AbstractContextManager["LiveObjects"]):
@@ -101,7 +37,7 @@ class LiveObjects(AbstractContextManager["LiveObjects"]):
 
     `open_storage` gives, for a bucket, how it is reached and with whose credentials, or in words why it can't be. A
     throttled or dropped request is tried again, up to `attempts` times in all. What `search` finds in a log is kept in
-    its line; without it, the calls for data keys are.
+    its line; without it, the calls for data keys are. With `spread`, many objects are read by the workers of a cluster.
     """
 
     def __init__(
@@ -110,26 +46,26 @@ class LiveObjects(AbstractContextManager["LiveObjects"]):
         open_storage: Callable[[str], Storage | str],
         search: Search | None = None,
         *,
+        spread: Spread | None = None,
         attempts: int = ATTEMPTS,
-        in_flight: int = IN_FLIGHT,
     ) -> None:
-        self._open_storage = open_storage
         self._search = search
-        self._attempts = attempts
-        self._storages: dict[str, Storage | str] = {}
+        self._spread = spread
         self._ledgers = {
             name: Ledger(store, name, operation)
             for name, operation in ((LISTINGS, "ListObjectVersions"), (LOGS, "GetObject"), (KEPT, "GetObject"))
         }
         self._started = timestamp(utc_now())
-        self._pool = _Pool(min(in_flight, _IN_FLIGHT_WHOLE) if search else in_flight)
+        self._transfers = Transfers(open_storage, attempts=attempts, in_flight=in_flight(search))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pool.close()
+        self._transfers.close()
         for ledger in self._ledgers.values():
             ledger.abandon()
+        if self._spread:
+            self._spread.close()
 
     def close(self) -> dict[str, tuple[str, ...]]:
         """Close the ledgers, and return the evidence id of each that has a line."""
@@ -139,7 +75,8 @@ class LiveObjects(AbstractContextManager["LiveObjects"]):
     def list_folders(self, queries: Sequence[Query]) -> list[Listing]:
         """Return what each folder holds."""
         every: list[list[tuple[bytes, Page | str]]] = [[] for _ in queries]
-        self._run(self._page_job(query, first_page(query), pages) for query, pages in zip(queries, every, strict=True))
+        jobs = (_page_job(query, first_page(query), pages) for query, pages in zip(queries, every, strict=True))
+        self._transfers.run(jobs)
         listed = []
         for query, pages in zip(queries, every, strict=True):
             for packed, _ in pages:
@@ -150,274 +87,28 @@ class LiveObjects(AbstractContextManager["LiveObjects"]):
     def read_objects(self, wanted: Sequence[Wanted], progress: Progress) -> list[Read]:
         """Return what reading each object gave."""
         reads = []
-        # a part at a time, so that few lines wait for those before them
-        for start in range(0, len(wanted), _PART):
-            part = wanted[start : start + _PART]
-            lines: list[tuple[bytes, Read]] = [(b"", Read("", "", ""))] * len(part)
-            self._run(self._read_job(one, index, lines, progress) for index, one in enumerate(part))
-            for one, (line, found) in zip(part, lines, strict=True):
-                self._ledgers[KEPT if one.keep else LOGS].write(line)
-                reads.append(found)
+        for one, (line, found) in zip(wanted, self._lines(wanted, progress), strict=True):
+            self._ledgers[KEPT if one.keep else LOGS].write(line)
+            reads.append(found)
         return reads
 
-    def _page_job(self, query: Query, asked: dict[str, str], pages: list[tuple[bytes, Page | str]]) -> _Job:
-        """Return what asks for a page and for those after it; each is kept as its ledger line, packed, and as read."""
-
-        def done(answer: _Answer) -> _Job | None:
-            line = _line(answer) | {"bucket": query.bucket, "parameters": asked, "body": text_of(answer.body)}
-            page = page_of(line)
-            pages.append((zlib.compress(encode_line(line), 1), page))
-            following = next_page(query, asked, page)
-            return self._page_job(query, following, pages) if following else None
-
-        return _Job(query.bucket, "", asked, done)
-
-    def _read_job(self, wanted: Wanted, index: int, lines: list[tuple[bytes, Read]], progress: Progress) -> _Job:
-        inflater, kept = Inflater(), bytearray()
-
-        def sink() -> Callable[[bytes], object]:
-            nonlocal inflater
-            kept.clear()
-            inflater = Inflater(keep=_SEARCHED_WHOLE if self._search else _SEARCHED)
-            return keep if wanted.keep else inflater.feed
-
-        def keep(data: bytes) -> None:
-            # of one that is too large, as much as tells so
-            if len(kept) <= _KEPT:
-                kept.extend(data)
-
-        def done(answer: _Answer) -> None:
-            line = _line(answer) | {"bucket": wanted.bucket, "key": wanted.key, "version": wanted.version}
-            if answer.status != 200:
-                line["body"] = text_of(answer.body)
-            elif len(kept) > _KEPT:
-                line |= {"too_large": True, "stored": int(answer.headers.get("content-length") or 0)}
-            elif wanted.keep:
-                line |= {"content": base64.b64encode(kept).decode(), "stored": len(kept)}
-            else:
-                line |= _content(inflater, int(answer.headers.get("content-length") or 0), self._search)
-            found = read_of(line)
-            lines[index] = (encode_line(line), found)
-            progress(1, found.stored)
-
-        asked = {"versionId": wanted.version} if wanted.version else {}
-        return _Job(wanted.bucket, wanted.key, asked, done, sink)
-
-    def _run(self, jobs: Iterable[_Job]) -> None:
-        """Do every job and those that follow them; one that failed in passing is done again, after a pause."""
-        waiting = iter(jobs)
-        paused: list[tuple[float, int, _Job]] = []
-        while True:
-            # few at a time, so that answers are taken while the next requests are signed
-            started = 0
-            for job in islice(self._due(waiting, paused), _STARTED):
-                started += 1
-                storage = self._storage(job.bucket)
-                failure = storage if isinstance(storage, str) else self._pool.start(job, storage)
-                if failure:
-                    self._finish(job, _Answer(None, {}, b"", failure), paused, again=False)
-            # what could not even be started is done: more may be waiting behind it
-            if not started and not self._pool.busy and not paused:
-                return
-            for job, answer in self._pool.finished(self._patience(paused, started)):
-                self._finish(job, answer, paused, again=_passing(answer))
-
-    def _due(self, waiting: Iterator[_Job], paused: list[tuple[float, int, _Job]]) -> Iterator[_Job]:
-        while self._pool.free:
-            if paused and paused[0][0] <= time.monotonic():
-                yield heapq.heappop(paused)[2]
-                continue
-            job = next(waiting, None)
-            if job is None:
-                return
-            yield job
-
-    def _finish(self, job: _Job, answer: _Answer, paused: list[tuple[float, int, _Job]], *, again: bool) -> None:
-        job.attempts += 1
-        answer.attempts = job.attempts
-        pause = 0.0
-        following: _Job | None = job
-        if again and job.attempts < self._attempts:
-            pause = PAUSES_S[min(job.attempts, len(PAUSES_S)) - 1]
-        else:
-            following = job.done(answer)
-        if following is not None:
-            heapq.heappush(paused, (time.monotonic() + pause, id(following), following))
-
-    def _patience(self, paused: list[tuple[float, int, _Job]], started: int) -> float:
-        """Return for how many seconds to wait for an answer: not at all while more can be started."""
-        if started == _STARTED:
-            return 0.0
-        return min(max(paused[0][0] - time.monotonic(), 0.0), 1.0) if paused and self._pool.free else 1.0
-
-    def _storage(self, bucket: str) -> Storage | str:
-        if bucket not in self._storages:
-            self._storages[bucket] = self._open_storage(bucket)
-        return self._storages[bucket]
+    def _lines(self, wanted: Sequence[Wanted], progress: Progress) -> Iterator[tuple[bytes, Read]]:
+        if self._spread and self._spread.is_worth(len(wanted)):
+            yield from self._spread.read(wanted, self._transfers.storage, progress)
+            return
+        # a part at a time, so that few lines wait for those before them
+        for start in range(0, len(wanted), _PART):
+            yield from read_lines(self._transfers, wanted[start : start + _PART], self._search, progress)
 
 
-@dataclass
-class _Transfer:
-    """What one connection is at: its job, the headers that it sent, and what came back so far."""
+def _page_job(query: Query, asked: dict[str, str], pages: list[tuple[bytes, Page | str]]) -> Job:
+    """Return what asks for a page and for those after it; each is kept as its ledger line, packed, and as read."""
 
-    handle: pycurl.Curl
-    job: _Job | None = None
-    sent: Mapping[str, str] = field(default_factory=dict)
-    status: int = 0
-    headers: dict[str, str] = field(default_factory=dict)
-    headed: bool = False
-    arrived: int = 0
-    body: bytearray = field(default_factory=bytearray)
-    take: Callable[[bytes], object] | None = None
+    def done(answer: Answer) -> Job | None:
+        line = line_of(answer) | {"bucket": query.bucket, "parameters": asked, "body": text_of(answer.body)}
+        page = page_of(line)
+        pages.append((zlib.compress(encode_line(line), 1), page))
+        following = next_page(query, asked, page)
+        return _page_job(query, following, pages) if following else None
 
-    @property
-    def whole(self) -> bool:
-        """Whether the answer arrived to its end: its head, and as much of what was asked for as that announces."""
-        announced = "transfer-encoding" in self.headers or self.headers.get("content-length") == str(self.arrived)
-        return self.headed and (self.status != 200 or announced)
-
-    def head(self, line: bytes) -> None:
-        """Take one line of the head of an answer."""
-        text = line.decode("latin-1").strip()
-        if status := _STATUS.match(text):
-            self.status, self.headers, self.headed = int(status[1]), {}, False
-        elif not text:
-            self.headed = True
-        else:
-            name, colon, value = text.partition(":")
-            if colon:
-                self.headers[name.strip().lower()] = value.strip()
-
-    def write(self, data: bytes) -> None:
-        """Take bytes of the body: of what was asked for, or of an error, as far as one is read."""
-        self.arrived += len(data)
-        if self.status == 200 and self.take is not None:
-            self.take(data)
-        elif self.status == 200 or len(self.body) < _ERROR_BODY:
-            self.body += data
-
-
-def _transfer() -> _Transfer:
-    handle = pycurl.Curl()
-    transfer = _Transfer(handle)
-    handle.setopt(pycurl.PATH_AS_IS, 1)  # a key may hold `..`, and is no path
-    handle.setopt(pycurl.HEADERFUNCTION, transfer.head)
-    handle.setopt(pycurl.WRITEFUNCTION, transfer.write)
-    handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
-    handle.setopt(pycurl.NOSIGNAL, 1)
-    handle.setopt(pycurl.CONNECTTIMEOUT, CONNECT_TIMEOUT_S)
-    handle.setopt(pycurl.LOW_SPEED_LIMIT, 1)
-    handle.setopt(pycurl.LOW_SPEED_TIME, STALL_TIMEOUT_S)
-    return transfer
-
-
-class _Pool:
-    """A fixed number of connections, each kept open for the next request."""
-
-    def __init__(self, size: int) -> None:
-        self._multi = pycurl.CurlMulti()
-        self._multi.setopt(pycurl.M_MAXCONNECTS, size)
-        self._idle = [_transfer() for _ in range(size)]
-        self._busy: dict[pycurl.Curl, _Transfer] = {}
-
-    @property
-    def free(self) -> bool:
-        """Whether one more request can be started."""
-        return bool(self._idle)
-
-    @property
-    def busy(self) -> bool:
-        """Whether a request is under way."""
-        return bool(self._busy)
-
-    def start(self, job: _Job, storage: Storage) -> str:
-        """Start a request on a free connection, signed with the credentials of this moment, or say why it can't be."""
-        credentials = storage.credentials.get_frozen_credentials() if storage.credentials else None
-        handle = self._idle[-1].handle
-        try:
-            address, headers = signed_get(storage.bucket, job.key, job.parameters, credentials, utc_now())
-            handle.setopt(pycurl.URL, address)
-        except (UnicodeError, pycurl.error):
-            # a forged digest may name what no UTF-8 can hold, or a place of megabytes
-            return "its name makes no address"
-        transfer = self._idle.pop()
-        transfer.job, transfer.sent = job, headers
-        transfer.status, transfer.headers, transfer.headed, transfer.arrived = 0, {}, False, 0
-        transfer.body.clear()
-        transfer.take = job.sink() if job.sink else None
-        handle.setopt(pycurl.HTTPHEADER, ["Accept:", "User-Agent:", *(f"{n}: {v}" for n, v in headers.items())])
-        if storage.ca_bundle:
-            handle.setopt(pycurl.CAINFO, storage.ca_bundle)
-        if not storage.proxied:
-            handle.setopt(pycurl.PROXY, "")
-        self._busy[handle] = transfer
-        self._multi.add_handle(handle)
-        return ""
-
-    def finished(self, patience: float) -> list[tuple[_Job, _Answer]]:
-        """Return the jobs that are done, with their answers; wait for one up to `patience` seconds."""
-        self._multi.perform()
-        done = self._read_info()
-        if not done and patience > 0:
-            self._multi.select(patience)
-            self._multi.perform()
-            done = self._read_info()
-        return done
-
-    def close(self) -> None:
-        """Close every connection."""
-        for handle in self._busy:
-            self._multi.remove_handle(handle)
-        for transfer in (*self._busy.values(), *self._idle):
-            transfer.handle.close()
-        self._multi.close()
-
-    def _read_info(self) -> list[tuple[_Job, _Answer]]:
-        done = []
-        while True:
-            queued, good, bad = self._multi.info_read()
-            done += [self._take(handle, "") for handle in good]
-            done += [self._take(handle, _FAILURES.get(code, str(code))) for handle, code, _ in bad]
-            if not queued:
-                return done
-
-    def _take(self, handle: pycurl.Curl, failure: str) -> tuple[_Job, _Answer]:
-        self._multi.remove_handle(handle)
-        transfer = self._busy.pop(handle)
-        self._idle.append(transfer)
-        job, transfer.job, transfer.take = transfer.job, None, None
-        if job is None:
-            raise RuntimeError("a connection without a job ended")
-        if not failure and not transfer.whole:
-            # libcurl takes a connection closed within the head for the end of an empty answer
-            failure = "PARTIAL_FILE"
-        if failure:
-            return job, _Answer(None, {}, b"", f"no answer ({failure})")
-        body = without_signature(bytes(transfer.body), credentials_of(transfer.sent), {}) if transfer.body else b""
-        return job, _Answer(transfer.status, transfer.headers, body)
-
-
-def _content(inflater: Inflater, stored: int, search: Search | None) -> dict[str, Json]:
-    content = inflater.close()
-    told = {"sha256": content.sha256, "size": content.size, "problem": content.problem, "stored": stored}
-    if search:
-        return told | {"changes": None if content.text is None else search(content.text)}
-    searched = None if content.text is None and not content.problem else data_keys(content.text or b"")
-    return told | {"data_keys": searched}
-
-
-def _line(answer: _Answer) -> dict[str, Json]:
-    kept = {name: value for name, value in answer.headers.items() if name in _HEADERS or name.startswith(META)}
-    return {
-        "status": answer.status,
-        "headers": well_formed(kept),
-        "failure": answer.failure,
-        "attempts": answer.attempts,
-    }
-
-
-def _passing(answer: _Answer) -> bool:
-    """Return whether another attempt may do better: no answer, a failure of S3's own, or one that came too soon."""
-    if answer.status is None:
-        return bool(answer.failure)
-    return answer.status >= 500 or answer.status == 429 or is_throttled(error_of(text_of(answer.body))[0])
+    return Job(query.bucket, "", asked, done)

@@ -63,13 +63,14 @@ class CredentialsError(KitError):
 @dataclass(frozen=True)
 class Storage:
     """How a bucket is reached: its address and Region, the credentials that requests are signed with, and the
-    certificates and proxies of this machine.
+    certificates and proxies of this machine; `account` is as whose reader they sign.
     """
 
     bucket: Bucket
     credentials: Any
     ca_bundle: str | None
     proxied: bool
+    account: str = ""
 
 
 class Readers:
@@ -112,8 +113,9 @@ class Readers:
         self._sessions: dict[str, Answer[boto3.Session]] = {}
         self._clients: dict[tuple[boto3.Session, str, str], Any] = {}
 
-    def sign_in(self, region: str) -> None:
-        """Assume every role that the run names, in one Region and in one order: a replay then asks for the same.
+    def sign_in(self, region: str, account: str | None = None) -> None:
+        """Assume every role that the run names, in one Region and in one order: a replay then asks for the same. With
+        an account, the role that reads for it alone.
 
         A role that can't be assumed makes the answers absent that it was to read; nobody else reads in its place.
         IAM: sts:AssumeRole.
@@ -122,7 +124,8 @@ class Readers:
             CredentialsError: no credentials can be found.
             EvidenceError: an answer can't be recorded.
         """
-        for reader in self._roles:
+        of_account = [account if account in self._roles else ""] if account is not None else None
+        for reader in of_account or self._roles:
             self._session(reader, region)
 
     def assumed(self, account: str, region: str) -> Answer[str]:
@@ -190,7 +193,12 @@ class Readers:
             return session.why
         try:
             address = urlsplit(self._client(session.value, reader, "s3", region).meta.endpoint_url)
-        except _NO_CREDENTIALS as error:
+            credentials = session.value.get_credentials()
+            if credentials is None:
+                # without any, a request would be sent unsigned, and may be answered
+                raise refused.NoCredentialsError
+            credentials.get_frozen_credentials()
+        except (*_NO_CREDENTIALS, ClientError) as error:
             raise _no_credentials(error) from error
         except BotoCoreError as error:
             return f"the bucket can't be addressed ({type(error).__name__})"
@@ -199,9 +207,10 @@ class Readers:
         core = session.value._session  # noqa: SLF001 - boto3 has no other way to its configuration
         return Storage(
             Bucket(f"{address.scheme}://{place}", region),
-            session.value.get_credentials(),
+            credentials,
             core.get_config_variable("ca_bundle") or get_cert_path(True),
             not _is_loopback(self._endpoint_url),
+            account,
         )
 
     def download(self, bucket: str, region: str, key: str, version: str, path: Path) -> None:

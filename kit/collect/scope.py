@@ -7,6 +7,7 @@ from kit.collect.pace import DEFAULT
 from kit.collect.readers import ATTEMPTS, Readers
 from kit.parameters import RunParameters
 from kit.recording import Recorder, Replayer
+from kit.sections import Target
 
 
 def readers_for(
@@ -17,7 +18,17 @@ def readers_for(
     attempts: int = ATTEMPTS,
 ) -> Readers:
     """Return what reads a run's account, through a recorder or a replayer; `further` names roles besides its own."""
-    target = parameters.account
+    return readers_to(parameters.account, recorder, credentials, further, attempts)
+
+
+def readers_to(
+    target: Target,
+    recorder: Recorder | Replayer,
+    credentials: Mapping[str, str] | None = None,
+    further: Mapping[str, str] | None = None,
+    attempts: int = ATTEMPTS,
+) -> Readers:
+    """Return what reads an account, reached as a run's parameters say."""
     return Readers(
         recorder,
         endpoint_url=target.endpoint_url,

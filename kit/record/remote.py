@@ -243,7 +243,7 @@ class RemoteOutputs:
         self._put_file(name, digest, stop, IfMatch=told.etag)
 
     def _before(self, name: str, size: int) -> str:
-        """Return the SHA-256 of a file before it was added to, empty if nothing can be: of a signed PDF before its later
+        """Return the SHA-256 of a file before it was added to, empty if nothing can be: of a signed PDF before later
         signatures, when it had so many bytes; of the sums before there was a PDF.
         """
         path, what = self.folder / name, name.rpartition("/")[2]

@@ -22,10 +22,12 @@ from concurrent.futures import (
     wait,
 )
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing.connection import wait as wait_for
 
-from kit.errors import ExecutionError, ParameterError
+from kit.collect.cluster import connect, width
+from kit.errors import ExecutionError
 from kit.rounds.work import Outcome, Task, qualify_target
 
 Work = Callable[[Task], list[Outcome]]
@@ -38,12 +40,20 @@ _RENEWED_AFTER = 50
 _RESUME = "run the same command with --resume"
 
 
+def _plainly(work: Work, task: Task) -> list[Outcome]:
+    return work(task)
+
+
 @dataclass(frozen=True)
 class Crew:
-    """How many workers there are, and what opens an executor over them; it can be opened again where it broke."""
+    """How many workers there are, and what opens an executor over them; it can be opened again where it broke.
+
+    `carry` is what a worker does with the work and a task of it.
+    """
 
     width: int
     open: Workers
+    carry: Callable[[Work, Task], list[Outcome]] = _plainly
 
 
 def threads(width: int) -> Crew:
@@ -71,32 +81,36 @@ def processes(width: int) -> Crew:
 def dask(address: str) -> Crew:
     """Return the workers of a running Dask cluster, by the address of its scheduler: `tcp://host:8786`.
 
-    Scheduling, transport and the retry of what a lost worker was at are Dask's. The outputs folder has to be one that
-    every worker sees under the same path. Tasks hold no credentials: each worker uses its own.
+    Scheduling, transport and the retry of what a lost worker was at are Dask's. The outputs are in S3, or in a
+    folder that every worker sees under the same path. Tasks hold no credentials: each worker uses its own. The objects
+    of a target are read by all of them, in partitions.
 
     Raises:
         ParameterError: the `dask` extra is not installed, or nobody answers at the address.
     """
-    try:
-        from distributed import Client  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise ParameterError(
-            "Dask is not installed", "install it beside the kit: pip install 'trailkit[dask]'"
-        ) from error
-    try:
-        with Client(address, timeout=10, set_as_default=False) as client:  # type: ignore[no-untyped-call]
-            width = sum(client.nthreads().values())
-    except (OSError, ValueError) as error:
-        raise ParameterError(f"no Dask scheduler answers at {address}", "start it, or correct --dask") from error
+    with connect(address) as client:
+        most = width(client)
 
     @contextmanager
     def opened() -> Iterator[Executor]:
         # a task that is done twice, since its worker was lost, finds in the register what was finished
-        client = Client(address, timeout=10, set_as_default=False)  # type: ignore[no-untyped-call]
-        with client, client.get_executor(pure=False) as executor:  # type: ignore[no-untyped-call]
+        with connect(address) as client, client.get_executor(pure=False) as executor:
             yield executor
 
-    return Crew(max(1, width), opened)
+    return Crew(most, opened, _spreading)
+
+
+def _spreading(work: Work, task: Task) -> list[Outcome]:
+    """Carry out a task on a worker of a cluster, and have the cluster read the target's objects.
+
+    The task leaves its slot to those partitions: were every slot held by a target that waits for its own, none would
+    ever be read.
+    """
+    from distributed import get_worker, secede  # noqa: PLC0415 - an extra
+
+    address = get_worker().scheduler.address
+    secede()  # type: ignore[no-untyped-call]
+    return work(replace(task, cluster=address))
 
 
 def carry_out(
@@ -113,7 +127,7 @@ def carry_out(
     again: list[tuple[Task, int]] = []
     while True:
         with _interruption_told(), crew.open() as executor:
-            again = _carried(waiting, again, crew.width, executor, tell, work)
+            again = _carried(waiting, again, crew.width, executor, tell, partial(crew.carry, work))
         if not again:
             # where the last task that lost its worker was given up, others may still wait
             if (task := next(waiting, None)) is None:

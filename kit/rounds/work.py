@@ -23,7 +23,8 @@ class Task:
     """One target of a round: by which protocols, with which parameters, into which outputs folder.
 
     The runs state the round in their reason, behind that of the parameters: it tells them from all others. Without
-    `pdf` the records have none until they are rendered again.
+    `pdf` the records have none until they are rendered again. `cluster` is the scheduler of the Dask cluster that reads
+    the target's objects, if one does.
     """
 
     target: str
@@ -32,6 +33,7 @@ class Task:
     outputs: str
     round_id: str
     pdf: bool = True
+    cluster: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,8 @@ def _qualify(task: Task, protocol_id: str, outputs: WorkingOutputs) -> Outcome:
     told["execution"] = {**execution, "reason": reason_in(task.round_id, execution.get("reason"))}
     try:
         with _sent(outputs):
-            sealed = qualify(protocol_id, told, outputs.folder, outputs.noting(_silent), pdf=task.pdf)
+            noted = outputs.noting(_silent)
+            sealed = qualify(protocol_id, told, outputs.folder, noted, pdf=task.pdf, cluster=task.cluster)
         spent = time.monotonic() - started
         return Outcome(task.target, protocol_id, sealed.folder.name, sealed.verdict.value, sealed.digest, seconds=spent)
     except KitError as error:
