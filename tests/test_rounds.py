@@ -487,6 +487,22 @@ def cluster(sandbox, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_scheduler_that_is_lost_breaks_a_round_off_and_it_says_how_to_go_on(cluster, tmp_path) -> None:
+    def sleep(one: Task) -> list[Outcome]:
+        time.sleep(int(one.target))
+        return []
+
+    with pytest.raises(ExecutionError, match=r"^the round was broken off: no Dask scheduler answers at tcp:") as told:
+        carry_out(
+            (task(name, tmp_path) for name in ("0", "60")),
+            engine.dask(cluster.address),
+            lambda _: cluster.processes[0].kill(),
+            sleep,
+        )
+    assert told.value.remedy == "start it, then run the same command with --resume"
+
+
+@pytest.mark.slow
 class TestAlike:
     def test_threads_processes_and_a_cluster_that_loses_a_worker_find_the_same(
         self, sandbox, cluster, tmp_path

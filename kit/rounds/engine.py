@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
+    CancelledError,
     Executor,
     Future,
     ProcessPoolExecutor,
@@ -27,7 +28,7 @@ from functools import partial
 from multiprocessing.connection import wait as wait_for
 
 from kit.collect.cluster import connect, width
-from kit.errors import ExecutionError
+from kit.errors import ExecutionError, ParameterError
 from kit.rounds.work import Outcome, Task, qualify_target
 
 Work = Callable[[Task], list[Outcome]]
@@ -121,12 +122,14 @@ def carry_out(
     A task whose worker dies is handed out again, and given up after some tries: its outcomes then say so.
 
     Raises:
-        ExecutionError: it was interrupted; what was done is told, and in the registers.
+        ExecutionError: it was interrupted, or the cluster was lost; what was done is told, and in the registers.
     """
     waiting = iter(tasks)
     again: list[tuple[Task, int]] = []
+    begun = False
     while True:
-        with _interruption_told(), crew.open() as executor:
+        with _interruption_told(begun=begun), crew.open() as executor:
+            begun = True
             again = _carried(waiting, again, crew.width, executor, tell, partial(crew.carry, work))
         if not again:
             # where the last task that lost its worker was given up, others may still wait
@@ -164,7 +167,8 @@ def _carried(
         for future in done:
             task, tries = handed.pop(future)
             # the work itself raises nothing: whatever is raised is about who did it
-            if (error := future.exception()) is None:
+            error = CancelledError() if future.cancelled() else future.exception()
+            if error is None:
                 tell(future.result())
                 continue
             broken = True
@@ -182,11 +186,16 @@ def _given_up(task: Task, protocol_id: str, error: BaseException) -> Outcome:
 
 
 @contextmanager
-def _interruption_told() -> Iterator[None]:
+def _interruption_told(*, begun: bool) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as error:
         raise ExecutionError("the round was interrupted", _RESUME) from error
+    except ParameterError as error:
+        if not begun:
+            raise
+        # whoever did the work is gone, and can't be had again
+        raise ExecutionError(f"the round was broken off: {error.message}", f"start it, then {_RESUME}") from error
 
 
 def _enlist() -> None:
