@@ -17,6 +17,7 @@ from fixtures.dask_cluster import DaskCluster, wait_until
 from kit.canonical import canonical
 from kit.collect.summary import TargetFolders
 from kit.errors import ExecutionError, ParameterError, RecordError
+from kit.parameters import RunParameters
 from kit.record.history import histories
 from kit.record.register import REGISTER, read_register
 from kit.record.rerender import rerender
@@ -25,7 +26,7 @@ from kit.render.record import render_record
 from kit.rounds import engine
 from kit.rounds.conduct import conduct
 from kit.rounds.engine import carry_out
-from kit.rounds.targets import TargetsFile, listed, load_targets, of_organization
+from kit.rounds.targets import TargetsFile, listed, load_targets, of_organization, sharing_pace
 from kit.rounds.work import Outcome, Task
 from kit.sandbox.organization import OTHER_ACCOUNT, SUSPENDED_ACCOUNT
 from kit.sandbox.server import Sandbox
@@ -154,6 +155,30 @@ class TestOrganization:
     def test_an_account_without_id_or_state_is_no_answer(self, told) -> None:
         with pytest.raises(ValueError, match="without id or state"):
             Member.of(told)
+
+
+class TestPace:
+    """Targets of one account share what it may be asked."""
+
+    @pytest.mark.parametrize(
+        ("width", "cloudtrail"), [(1, None), (2, 2.5), (3, 5 / 3), (8, 5 / 3)], ids=["alone", "two", "three", "many"]
+    )
+    def test_as_many_as_run_at_a_time_keep_it_together(self, width: int, cloudtrail: float | None) -> None:
+        told = [{"name": name, "target": {"account_id": ACCOUNT}} for name in "abc"]
+        shared = sharing_pace(listed(of(defaults={"execution": REAL}, targets=told)), width)
+        paces = [RunParameters.load(one.parameters).account.pace for one in shared]
+        assert [pace.get("cloudtrail") for pace in paces] == [cloudtrail] * 3
+
+    def test_other_accounts_keep_their_own_and_so_does_a_target_that_states_one(self) -> None:
+        stated = {"name": "stated", "target": {"account_id": ACCOUNT, "pace": {"cloudtrail": 4}}}
+        plain = {"name": "plain", "target": {"account_id": ACCOUNT}}
+        other = {"name": "other", "target": {"account_id": OTHER_ACCOUNT}}
+        embedded = [{"name": name, "target": "sandbox", "execution": WHO} for name in ("one", "two")]
+        targets = listed(of(defaults={"execution": REAL}, targets=[stated, plain, other, *embedded]))
+        told = {one.name: one.parameters["target"] for one in sharing_pace(targets, 4)}
+        assert told["stated"]["pace"] == {"cloudtrail": 4}
+        assert told["plain"]["pace"]["cloudtrail"] == 2.5
+        assert (told["other"], told["one"]) == ({"account_id": OTHER_ACCOUNT}, "sandbox")
 
 
 def task(name: str, folder: Path) -> Task:

@@ -12,7 +12,7 @@ from fixtures.scale_measured import measure_asked
 from fixtures.scale_model import Call, Costs, Reading, Run, Target, batches, part_seconds, simulate
 from fixtures.scale_tables import Assumed, Plan, tables
 
-from kit.collect.live_objects import IN_FLIGHT
+from kit.collect.transfers import IN_FLIGHT
 
 DOC = Path(__file__).resolve().parent.parent / "docs" / "scale.md"
 MEASURED = json.loads(COMMITTED.read_bytes())
@@ -83,9 +83,11 @@ class TestSimulation:
         calls = Call("cloudtrail", "DescribeTrails", REGION, 40)
         quick = replace(COSTS, call_latency=0.01)
         assert simulate([one(calls)], 1, quick).trace.peak("cloudtrail") == 5
-        assert simulate([one(calls), one(calls)], 2, quick).trace.peak("cloudtrail") == 10
-        assert simulate([one(calls)] * 3, 3, quick).trace.peak("cloudtrail") == 15
         assert simulate([one(calls, account=str(n)) for n in range(3)], 3, quick).trace.peak("cloudtrail") == 5
+        # of those that share an account, each begins with a call at once
+        assert simulate([one(calls)] * 2, 2, quick).trace.peak("cloudtrail") == 6
+        assert simulate([one(calls)] * 3, 3, quick).trace.peak("cloudtrail") == 6
+        assert simulate([one(calls)] * 3, 3, quick, rates={"cloudtrail": 15}).trace.peak("cloudtrail") == 15
 
     def test_a_window_is_divided_as_the_kit_divides_it(self):
         assert list(batches(1, 1560)) == [3]

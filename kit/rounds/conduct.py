@@ -27,7 +27,7 @@ from kit.record.seal import Sealed
 from kit.record.working import WorkingOutputs
 from kit.recording import Recorder
 from kit.rounds.engine import Crew, carry_out
-from kit.rounds.targets import RoundTarget, TargetsFile, listed, of_organization
+from kit.rounds.targets import RoundTarget, TargetsFile, listed, of_organization, sharing_pace
 from kit.rounds.work import Outcome, Task, reason_in
 
 ALLOWED = ("IQ", "OQ", "PQ")
@@ -78,7 +78,7 @@ def conduct(
         working.send()
         tasks = (
             Task(one.name, tuple(protocols), one.parameters, working.below(one.name), round_id, pdf)
-            for one in scope.targets
+            for one in sharing_pace(scope.targets, crew.width)
         )
         carry_out(tasks, crew, lambda outcomes: tell(outcomes, len(scope.targets)))
         parameters = summary_parameters(round_id, file, scope, protocols)

@@ -7,13 +7,14 @@ they are where there is only one; nothing grows with the number of targets but t
 import copy
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from kit.canonical import Json, canonical, sha256
+from kit.collect.pace import DEFAULT
 from kit.errors import ParameterError
 from kit.identifiers import ExternalId, Flag, RoleName, TagKey, TagValue, TargetName
 from kit.parameters import RunParameters, apply_settings, load_file
@@ -126,6 +127,25 @@ def of_organization(of: TargetsFile, members: Sequence[Member], caller: str) -> 
             reached |= {"external_id": of.external_id, "session_tags": of.session_tags}
         found.append(_target(of.defaults, {"name": member.id, "target": reached}, number))
     return _distinct(found)
+
+
+def sharing_pace(targets: Iterable[RoundTarget], width: int) -> list[RoundTarget]:
+    """Return targets of which those in one account share its pace, as many as `width` lets run at a time: together
+    they keep it. A pace that a target states is its own.
+
+    AWS throttles calls for the whole account, however many runs make them.
+    """
+    given = list(targets)
+    counts = Counter(one.account_id for one in given)
+    return [_sharing(one, min(width, counts[one.account_id])) for one in given]
+
+
+def _sharing(one: RoundTarget, share: int) -> RoundTarget:
+    told = one.parameters.get("target")
+    if share < 2 or not isinstance(told, dict) or told.get("pace") or told.get("endpoint_url"):
+        return one
+    pace = {service: rate / share for service, rate in DEFAULT.items()}
+    return replace(one, parameters={**one.parameters, "target": {**told, "pace": pace}})
 
 
 def _target(defaults: Mapping[str, Any], told: Mapping[str, Any], number: int) -> RoundTarget:
