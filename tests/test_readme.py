@@ -33,6 +33,7 @@ class Desk:
 
     def __init__(self, folder: Path, sandbox: Sandbox, timestamps: str) -> None:
         self.folder, self.sandbox, self.timestamps = folder, sandbox, timestamps
+        self.environment = {**sandbox.environment, "AWS_ENDPOINT_URL_S3": sandbox.endpoint}
         for name in ("notebooks", "parameters"):
             shutil.copytree(ROOT / name, folder / name)
         people = {"executed_by": EXECUTOR, "system_id": "SYS-1", "environment": "sandbox", "protocol_id": "VP-1"}
@@ -52,10 +53,9 @@ class Desk:
 
         command = re.sub(r"outputs/(IQP?|OQP?)-…", latest, command)
         command = command.replace(" …", " 'A text.'").replace(" URL", f" {self.timestamps}").replace("/srv/", "srv/")
-        if "s3://bucket" in command:
-            command = (
-                command.replace("s3://bucket", f"s3://{ARCHIVE_BUCKET}") + f" --endpoint-url {self.sandbox.endpoint}"
-            )
+        command = command.replace("s3://bucket", f"s3://{ARCHIVE_BUCKET}")
+        if command.startswith("trailkit archive"):
+            command += f" --endpoint-url {self.sandbox.endpoint}"
         program, *arguments = shlex.split(command)
         return [str(BIN / program) if (BIN / program).exists() else program, *arguments]
 
@@ -65,7 +65,7 @@ class Desk:
             folder = Path(self.filled("verify outputs/IQ-…")[1])
         given = f"{PASSPHRASE}\n" if "--key " in command else ""
         return subprocess.run(
-            self.filled(command), cwd=folder, env=os.environ | self.sandbox.environment, input=given,
+            self.filled(command), cwd=folder, env=os.environ | self.environment, input=given,
             capture_output=True, text=True, check=False, timeout=300,
         )  # fmt: skip
 
