@@ -1,14 +1,14 @@
 """Numbers evidence by who asked, whichever answer arrives first: the same questions have the same ids in every run.
 
-The answers to a question are numbered in the order in which it asks, and questions asked side by side in the order in
-which they were handed out: `E0007` is the first answer to the seventh question of a run, `E0007.02` the second.
+Questions are numbered in the order in which they are handed out, and what each of them asks, page by page and attempt
+by attempt, below it: `E0007` is the first answer to the seventh question of a run, `E0007.02` the second.
 """
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
-from functools import partial
+from contextlib import contextmanager
 from itertools import count
 from typing import ParamSpec, TypeVar
 
@@ -42,12 +42,13 @@ class Numbers:
         """Return a place below that which this thread is at, numbered behind all that was drawn there."""
         return _Place(*self._here.draw())
 
-    def call_at(self, place: "_Place", call: Callable[[], T]) -> T:
-        """Return what a call gives that is made at a place."""
+    @contextmanager
+    def at(self, place: "_Place") -> Iterator[None]:
+        """Number what this thread asks in the block below a place."""
         before = self._here
         self._thread.place = place
         try:
-            return call()
+            yield
         finally:
             self._thread.place = before
 
@@ -66,12 +67,18 @@ class NumberedExecutor(Executor):
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Hand in a task; what it asks is numbered below the number that this draws."""
-        return self._executor.submit(self._numbers.call_at, self._numbers.new_place(), partial(fn, *args, **kwargs))
+        place = self._numbers.new_place()
+
+        def numbered() -> T:
+            with self._numbers.at(place):
+                return fn(*args, **kwargs)
+
+        return self._executor.submit(numbered)
 
 
 def number_of(entry_id: str) -> tuple[int, ...]:
     """Return the numbers of an id, by which evidence is put in order."""
-    return tuple(map(int, re.findall("[0-9]+", entry_id)))
+    return tuple(map(int, re.findall("[0-9]{1,9}", entry_id)))
 
 
 def _id(path: tuple[int, ...]) -> str:

@@ -106,6 +106,12 @@ class Recorder(_Hooks):
         events.register("response-received", self._write_received)
         events.register("after-call-error", self._write_unparsed)
 
+    @contextmanager
+    def watch(self) -> Iterator[Attempts]:
+        """Yield the attempts that this thread makes inside the block, numbered as the answers to one question."""
+        with self._store.numbers.at(self._store.numbers.new_place()), super().watch() as attempts:
+            yield attempts
+
     def _note_request(self, request: Any, **_: Any) -> None:
         # Nothing happens in this thread between here and the answer, so what is noted is of this attempt.
         self._thread.sent = timestamp(self._clock())

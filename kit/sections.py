@@ -88,7 +88,8 @@ class Target(Section):
         {}, description="tags of the assumed sessions, at most 50", examples=[{"purpose": "gxp-validation"}]
     )
     pace: dict[
-        Literal["cloudtrail", "kms", "sts", "organizations", "ec2", "iam", "s3"], Annotated[float, Field(gt=0, le=1000)]
+        Literal["cloudtrail", "cloudtrail:LookupEvents", "kms", "sts", "organizations", "ec2", "iam", "s3"],
+        Annotated[float, Field(gt=0, le=1000)],
     ] = Field(
         {},
         description="calls in a second, in each Region, that the run makes of a service at most",

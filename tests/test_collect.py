@@ -541,7 +541,7 @@ def test_pages_are_joined(stub, folder):
     server = stub(pages(page(1, NextMarker="a"), page(2, NextMarker="b"), page(3, last=True)))
     answer = ask(live(folder, server.endpoint), calls.LIST_GRANTS)
     assert [grant["GrantId"] for grant in answer.value["Grants"]] == ["1", "2", "3"]
-    assert answer.evidence == ("E0001", "E0002", "E0003")
+    assert answer.evidence == ("E0001", "E0001.02", "E0001.03")
 
 
 SECOND_PAGES = {
@@ -559,14 +559,14 @@ def test_a_failing_second_page_makes_the_whole_absent(second, reason, stub, fold
     spoiled = Reply(json.dumps(second).encode()) if isinstance(second, dict) else second
     answer = ask(live(folder, stub(lambda _: next(replies, spoiled)).endpoint), calls.LIST_GRANTS)
     assert (answer.value, answer.absence.reason) == (None, reason)
-    assert answer.evidence == ("E0001", "E0002")
+    assert answer.evidence == ("E0001", "E0001.02")
 
 
 def test_every_attempt_is_among_the_evidence_of_the_answer(stub, folder, monkeypatch):
     monkeypatch.setattr("time.sleep", silent)
     server = stub(refusal(calls.DESCRIBE_KEY, "KMSInternalException", 500))
     answer = ask(live(folder, server.endpoint, attempts=3), calls.DESCRIBE_KEY)
-    assert (answer.absence.reason, answer.evidence) == (Reason.ERROR, ("E0001", "E0002", "E0003"))
+    assert (answer.absence.reason, answer.evidence) == (Reason.ERROR, ("E0001", "E0001.02", "E0001.03"))
 
 
 def test_a_replay_of_throttled_calls_neither_retries_nor_waits(stub, folder, monkeypatch):

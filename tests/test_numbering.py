@@ -5,7 +5,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fixtures.runs import PEOPLE
@@ -36,8 +38,8 @@ def test_answers_are_numbered_below_their_question() -> None:
 def test_a_thread_is_where_it_was_after_a_task_that_failed() -> None:
     numbers = Numbers()
     place = numbers.new_place()
-    with pytest.raises(ZeroDivisionError):
-        numbers.call_at(place, lambda: 1 // 0)
+    with pytest.raises(ZeroDivisionError), numbers.at(place):
+        1 // 0  # noqa: B018 - it raises
     assert numbers.new_id() == "E0002"
 
 
@@ -50,11 +52,15 @@ def test_no_id_is_given_twice_and_none_depends_on_who_is_first(tree: Tree, chanc
         numbers, found = Numbers(), list[str]()
         later: list[Callable[[], None]] = []
 
+        def below(place: Any, branches: Tree) -> None:
+            with numbers.at(place):
+                ask(branches)
+
         def ask(branches: Tree) -> None:
             found.append(numbers.new_id())
             for branch in branches:
                 place = numbers.new_place()
-                later.append(lambda place=place, branch=branch: numbers.call_at(place, lambda: ask(branch)))
+                later.append(partial(below, place, branch))
 
         ask(tree)
         while later:

@@ -354,7 +354,7 @@ def test_a_watch_sees_no_other_thread_and_nothing_before_or_after(stub, recorder
         other.join()
         made.describe_key(**NAMED)
     made.describe_key(**NAMED)
-    assert (attempts.ids, attempts.body) == (("E0003",), DESCRIBED)
+    assert (attempts.ids, attempts.body) == (("E0002",), DESCRIBED)
 
 
 def test_a_watch_within_a_watch_hides_nothing_from_the_outer_one(stub, recorder):
@@ -364,7 +364,7 @@ def test_a_watch_within_a_watch_hides_nothing_from_the_outer_one(stub, recorder)
         with recorder.watch() as inner:
             made.describe_key(**NAMED)
         made.describe_key(**NAMED)
-    assert (outer.ids, inner.ids) == (("E0001", "E0002", "E0003"), ("E0002",))
+    assert (outer.ids, inner.ids) == (("E0001", "E0001.02", "E0001.03"), ("E0001.02",))
 
 
 # --- Credentials

@@ -13,12 +13,13 @@ from cfnlint.decode import decode_str
 
 from kit.cli.main import app
 from kit.rounds import conduct
+from kit.rounds.targets import load_targets
 
 ROOT = Path(__file__).resolve().parent.parent
 SCALE = ROOT / "docs" / "scale"
 TEMPLATE, SCRIPT, IMAGE = (SCALE / name for name in ("batch.yaml", "round.sh", "Dockerfile"))
 VARIABLES = {"TARGETS": "/srv/targets.yaml", "OUTPUTS": "/records", "WORKERS": "4"}
-NOTHING = "there is no round to resume"
+NOTHING = ("there is no round to resume", "was opened with another targets file")
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +104,13 @@ def conducted(tmp_path):
 
     def run(attempt: int, opened: int = 0, resumed: int = 0, said: str = "") -> tuple[int, list[list[str]]]:
         path = f"{tmp_path}:{os.environ['PATH']}"
-        told = {"AWS_BATCH_JOB_ATTEMPT": str(attempt), "OPENED": str(opened), "RESUMED": str(resumed), "SAID": said}
+        told = {
+            "AWS_BATCH_JOB_ID": "j-1",
+            "AWS_BATCH_JOB_ATTEMPT": str(attempt),
+            "OPENED": str(opened),
+            "RESUMED": str(resumed),
+            "SAID": said,
+        }
         done = subprocess.run(
             [SCRIPT], env={"PATH": path, **VARIABLES, **told}, capture_output=True, text=True, check=False
         )
@@ -128,10 +135,21 @@ class TestScript:
         assert (ended, ["--resume" in one for one in asked]) == (status, [True])
 
     def test_where_none_was_opened_it_opens_one(self, status, conducted):
-        ended, asked = conducted(2, opened=status, resumed=2, said=NOTHING)
-        assert (ended, ["--resume" in one for one in asked]) == (status, [True, False])
+        for number, said in enumerate(NOTHING, start=1):
+            ended, asked = conducted(2, opened=status, resumed=2, said=said)
+            assert (ended, ["--resume" in one for one in asked]) == (status, [True, False] * number)
 
 
 def test_what_the_script_looks_for_is_what_the_command_says():
-    assert NOTHING in Path(conduct.__file__).read_text(encoding="utf-8")
-    assert NOTHING in SCRIPT.read_text(encoding="utf-8")
+    assert NOTHING[0] in SCRIPT.read_text(encoding="utf-8")
+    assert NOTHING[1] in SCRIPT.read_text(encoding="utf-8")
+    assert NOTHING[0] in Path(conduct.__file__).read_text(encoding="utf-8")
+
+
+def test_a_round_that_another_job_opened_is_not_gone_on_with(conducted):
+    _, asked = conducted(1)
+    assert "execution.reason=AWS-Batch-job-j-1" in asked[0]
+    one, other = (
+        load_targets(ROOT / "parameters" / "targets.example.yaml", [f"execution.reason={job}"]) for job in ("a", "b")
+    )
+    assert one.sha256 != other.sha256

@@ -5,6 +5,7 @@ Scheduling, transport and the retry of what a lost worker was at are Dask's.
 
 import json
 import logging
+import re
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +30,7 @@ _AHEAD = 2
 _PATIENCE_S = 60
 """For how many seconds a partition is waited for before it is asked whether there is any worker."""
 _LOST = "see that the workers have this version of the kit and memory for it, or run without --dask"
+_ADDRESS = re.compile(r"(tcp|tls|ws|wss)://[^\s/]+:[0-9]{1,5}")
 _LOGGERS = ("distributed", "distributed.client", "distributed.core", "distributed.comm")
 
 
@@ -39,12 +41,20 @@ def connect(address: str) -> "Client":
         ParameterError: the `dask` extra is not installed, or nobody answers at the address.
     """
     try:
-        from distributed import Client  # noqa: PLC0415 - an extra
+        from distributed import Client, Security  # noqa: PLC0415 - an extra
         from distributed.versions import VersionMismatchWarning  # noqa: PLC0415
     except ImportError as error:
         raise ParameterError(
             "Dask is not installed", "install it beside the kit: pip install 'trailkit[dask]'"
         ) from error
+    if not _ADDRESS.fullmatch(address):
+        raise ParameterError(f"{address!r} is no address of a Dask scheduler", "name it: --dask tcp://host:8786")
+    # asked here: a client that can't have it takes long to let go
+    encrypted, security = address.startswith(("tls:", "wss:")), Security()  # type: ignore[no-untyped-call]
+    context = security.get_connection_args("client").get("ssl_context")  # type: ignore[no-untyped-call]
+    if context is None if encrypted else security.require_encryption:
+        what = f"Dask's configuration here does not go with {address}"
+        raise ParameterError(what, "configure TLS for Dask (distributed.comm.tls) and name tls://, or neither")
     for name in _LOGGERS:
         # what it has to say is told by our own errors; in a notebook it would become part of the record
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -158,7 +168,7 @@ def _brought(client: "Client", future: "Future[list[bytes] | str]") -> list[byte
             return future.result(timeout=_PATIENCE_S)
         except TimeoutError:
             if future.done():  # type: ignore[no-untyped-call]
-                raise
+                return future.result()
             if not client.nthreads():  # type: ignore[no-untyped-call]
                 raise ExecutionError("the cluster has no worker left", _LOST) from None
 

@@ -10,19 +10,19 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-DEFAULT: Mapping[str, float] = {"cloudtrail": 5, "kms": 20, "sts": 10, "organizations": 1}
-"""Calls in a second, by service: half of CloudTrail's quota, and a small part of the others'."""
-
-_LOOKUP_EVENTS = "cloudtrail:LookupEvents"
-_OWN_QUOTAS: Mapping[str, float] = {_LOOKUP_EVENTS: 2}
-"""Operations with a quota of their own, which no account can have raised."""
+DEFAULT: Mapping[str, float] = {
+    "cloudtrail": 5, "cloudtrail:LookupEvents": 2, "kms": 20, "sts": 10, "organizations": 1,
+}  # fmt: skip
+"""Calls in a second: half of CloudTrail's quota, all of what it has for LookupEvents, which no account can have raised,
+and a small part of the others'.
+"""
 
 
 class Pace:
     """Lets calls through one after the other, evenly, however many threads ask.
 
-    `rates` are calls in a second, in each Region, by service as IAM names it; a service that is not named is not held
-    back, and with no rates at all nothing is.
+    `rates` are calls in a second, in each Region, by service as IAM names it, or by an operation of it that has a rate
+    of its own; what is not named is not held back.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Pace:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._rates = {**rates, **_OWN_QUOTAS} if rates else {}
+        self._rates = dict(rates)
         self._clock, self._sleep = clock, sleep
         self._lock = threading.Lock()
         self._free: dict[tuple[str, str], float] = {}
