@@ -428,6 +428,65 @@ class TestBesideAndBroken:
         assert states(back)[first] == came_to
         assert audit(back / REGISTER).runs == 2
 
+    @pytest.fixture
+    def two(self, sandbox, tmp_path):
+        """A folder with two records that are to be sent."""
+        desk = tmp_path / "desk"
+        return desk, [run(desk, sandbox) for _ in range(2)]
+
+    def whole_and_unknown(self, back: Path) -> set[str]:
+        """Return the records that are whole, and that the register does not even know to have concluded."""
+        known = {name for name, state in states(back).items() if state in ("concluded", "finished")}
+        return {path.parent.name for path in back.glob(f"*/{MANIFEST}")} - known
+
+    @pytest.mark.parametrize("ends", [0, 1], ids=["first", "second"])
+    @pytest.mark.parametrize("at", ["junit.xml", MANIFEST, REGISTER])
+    def test_of_two_records_a_kill_leaves_none_that_is_not_registered(
+        self, sandbox, s3, place, two, at, ends, call, tmp_path, monkeypatch
+    ) -> None:
+        class Killed(BaseException):
+            pass
+
+        (desk, names), put, put_register, done = two, RemoteOutputs._put, RemoteRegister.put, []
+
+        def files(self: RemoteOutputs, name: str, stop: Any) -> str:
+            if name == f"{names[ends]}/{at}":
+                raise Killed
+            done.append(name)
+            return put(self, name, stop)
+
+        def register(self: RemoteRegister, lines: bytes) -> None:
+            if at == REGISTER and f"{names[ends]}/{MANIFEST}" in done:
+                raise Killed
+            put_register(self, lines)
+
+        monkeypatch.setattr(RemoteOutputs, "_put", files)
+        monkeypatch.setattr(RemoteRegister, "put", register)
+        with pytest.raises(Killed):
+            call("send", desk, place)
+        monkeypatch.undo()
+        assert self.whole_and_unknown(brought(s3, place, tmp_path / "killed")) == set()
+        work(place, lambda outputs: run(outputs.folder, sandbox))
+        assert audit(brought(s3, place, tmp_path / "back") / REGISTER).runs == 2 + ends
+
+    def test_of_two_records_another_run_leaves_none_that_is_not_registered(
+        self, sandbox, s3, place, two, call, tmp_path, monkeypatch
+    ) -> None:
+        (desk, names), put, began = two, RemoteOutputs._put, []
+
+        def files(self: RemoteOutputs, name: str, stop: Any) -> str:
+            if name == f"{names[0]}/{MANIFEST}" and not began:
+                began.append(name)
+                work(place, lambda outputs: run(outputs.folder, sandbox))
+            return put(self, name, stop)
+
+        monkeypatch.setattr(RemoteOutputs, "_put", files)
+        status, _, errors = call("send", desk, place)
+        message, remedy = errors.splitlines()
+        assert (status, f"another run has continued the register {place}/{REGISTER}" in message) == (2, True)
+        assert remedy.endswith("what was signed here has to be signed again on a fresh copy")
+        assert self.whole_and_unknown(brought(s3, place, tmp_path / "back")) == set()
+
     def test_a_full_disk_is_told_and_nothing_there_is_touched(self, sandbox, s3, place, monkeypatch) -> None:
         with working_outputs(place, ["IQ"]) as outputs:
             run(outputs.folder, sandbox)

@@ -8,7 +8,6 @@ import json
 import mimetypes
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from itertools import takewhile
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -168,9 +167,9 @@ class RemoteOutputs:
     def send(self) -> None:
         """Put up what is new, and return once S3 has taken it.
 
-        First what the register tells of a run before its end, then the files of its record, the manifest last, then
-        its end: wherever that breaks off, it is as where a run was killed at that point, and the next one settles it.
-        The index goes at the end; it proves nothing, and the latest is kept.
+        Of one record after the other: first what the register tells before its end, then its files, the manifest last,
+        then its end; what is left goes after them. Wherever that breaks off, it is as where one run was killed at that
+        point, and the next one settles it. The index goes at the end; it proves nothing, and the latest is kept.
 
         IAM: s3:PutObject on the objects, kms:GenerateDataKey on their key.
 
@@ -179,16 +178,20 @@ class RemoteOutputs:
                 file lies where one is to go; what went up before that stays.
             RecordError: a file can't be read.
         """
-        new = [name for name in files_in(self.folder) if self._is_sent(name) and name not in self._known]
-        manifests = [name for name in new if name.rpartition("/")[2] == MANIFEST]
-        ending = {_parted(name)[0] for name in manifests}
-        lines, known = self._lines(), self._register.content
+        left: dict[str, list[str]] = {}
+        for name in files_in(self.folder):
+            if self._is_sent(name) and name not in self._known:
+                left.setdefault(_parted(name)[0], []).append(name)
+        lines, told = self._lines(), self._register.content
         self._register.hold(lines)
-        before = takewhile(lambda line: not _ends(line, ending), lines[len(known) :].splitlines(keepends=True))
-        self._register.put(known + b"".join(before))
         stop = Event()
-        for batch in ([name for name in new if name not in manifests], manifests):
-            side_by_side(lambda name: self._put(name, stop), batch, self._known.add, stop)
+        for line in lines[len(told) :].splitlines(keepends=True):
+            if files := left.pop(_ended(line), None):
+                self._register.put(told)
+                self._put_all(files, stop)
+                self._register.put(told + line)
+            told += line
+        self._put_all([name for names in left.values() for name in names], stop)
         self._register.put(lines)
         index = self.folder / INDEX_PAGE
         if index.exists() and (digest := sha256_file(index)) != self._index:
@@ -204,6 +207,11 @@ class RemoteOutputs:
     def _lines(self) -> bytes:
         path = self.folder / REGISTER
         return whole_lines(path.read_bytes()) if path.exists() else b""
+
+    def _put_all(self, names: Sequence[str], stop: Event) -> None:
+        manifests = [name for name in names if name.rpartition("/")[2] == MANIFEST]
+        for batch in ([name for name in names if name not in manifests], manifests):
+            side_by_side(lambda name: self._put(name, stop), batch, self._known.add, stop)
 
     def _put(self, name: str, stop: Event) -> str:
         """Put a file up where none is, and return its name; one that is there already has to be the same."""
@@ -274,9 +282,10 @@ def _parted(name: str) -> tuple[str, str, str]:
     return name.partition("/")
 
 
-def _ends(line: bytes, records: set[str]) -> bool:
+def _ended(line: bytes) -> str:
+    """Return the record that a line of the register tells the end of, or nothing."""
     told = json.loads(line)
-    return told["event"] in ("finished", "issued") and told["record"] in records
+    return str(told["record"]) if told["event"] in ("finished", "issued") else ""
 
 
 @contextmanager
