@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from kit.collect.outputs import OutputsFolder
 from kit.errors import ArchiveError, ExecutionError, KitError, RecordError, UnreachedError
 from kit.parameters import RunParameters
 from kit.record.earlier import latest_record
+from kit.record.folders import hold
 from kit.record.history import histories
 from kit.record.manifest import FINDINGS, INDEX_PAGE, MANIFEST, RUNS, SIGNED, files_in
 from kit.record.register import REGISTER, locked_register, read_register
@@ -589,6 +591,67 @@ class TestSend:
             sums.write(f"{'0' * 64}  evidence/x\n")
         status, _, errors = call("send", outputs, place)
         assert (status, "another file lies at" in errors) == (2, True)
+
+    def test_only_what_the_kit_left_in_a_folder_is_sent(self, sandbox, s3, place, call, tmp_path) -> None:
+        outputs = tmp_path / "desk"
+        name = run(outputs, sandbox)
+        own = ["mine/key.p12", ".aws/credentials", "notes.txt", "receipts.txt", ".sealing-x/manifest.json"]
+        for one in [*own, "receipts/IQ-1-4.json", ".runs/IQ-2/evidence/E0001"]:
+            (outputs / one).parent.mkdir(parents=True, exist_ok=True)
+            (outputs / one).write_text("x", encoding="utf-8")
+        assert call("send", outputs, place)[0] == 0
+        sent = {one for one in keys(s3, place) if not one.startswith(f"{name}/")}
+        assert sent == {REGISTER, "receipts/IQ-1-4.json", ".runs/IQ-2/evidence/E0001"}
+
+    def test_what_a_run_under_way_has_waits_and_never_stops_a_later_send(
+        self, sandbox, s3, place, call, tmp_path
+    ) -> None:
+        outputs = tmp_path / "desk"
+        run(outputs, sandbox)
+        file = outputs / RUNS / "IQ-2" / "evidence" / "E0001"
+        file.parent.mkdir(parents=True)
+        file.write_text("half", encoding="utf-8")
+        handle = hold(outputs / RUNS / "IQ-2")
+        assert call("send", outputs, place)[0] == 0
+        assert not [one for one in keys(s3, place) if one.startswith(RUNS)]
+        os.close(handle)
+        assert call("send", outputs, place)[0] == 0
+        # as where it was sent from a machine that can't tell whether it is under way
+        file.write_text("half, and more", encoding="utf-8")
+        run(outputs, sandbox)
+        assert call("send", outputs, place)[0] == 0
+        assert content(s3, place, f"{RUNS}/IQ-2/evidence/E0001") == b"half"
+        assert audit(brought(s3, place, tmp_path / "back") / REGISTER).runs == 2
+
+    @pytest.mark.parametrize("line", ["garbage", '{"event":"started"}'])
+    def test_what_is_no_register_is_not_sent(self, s3, place, call, tmp_path, line) -> None:
+        outputs = tmp_path / "desk"
+        (outputs / "IQ-1").mkdir(parents=True)
+        (outputs / "IQ-1" / MANIFEST).write_text("{}", encoding="utf-8")
+        (outputs / REGISTER).write_text(f"{line}\n", encoding="utf-8")
+        status, _, errors = call("send", outputs, place)
+        assert (status, keys(s3, place)) == (1, [])
+        assert errors.splitlines()[0] == f"line 1 of {REGISTER} was changed: it is not as the kit writes it"
+        assert len(errors.splitlines()) == 2
+
+    def test_a_target_that_went_on_there_does_not_stop_the_others(self, sandbox, s3, place, call, tmp_path) -> None:
+        outputs = tmp_path / "desk"
+        outputs.mkdir()
+        older = run(outputs / "a", sandbox)
+        newer = run(outputs / "b", sandbox)
+        run(outputs, sandbox)
+        work(f"{place}/a", lambda one: shutil.copytree(outputs / "a", one.folder, dirs_exist_ok=True))
+        work(f"{place}/a", lambda one: run(one.folder, sandbox))
+        before = content(s3, f"{place}/a", REGISTER)
+        assert call("send", outputs, place)[0] == 0
+        assert content(s3, f"{place}/a", REGISTER) == before
+        assert f"b/{newer}/{MANIFEST}" in keys(s3, place)
+        assert REGISTER in keys(s3, place)
+        # what is new there is refused as before
+        (outputs / "a" / older / "addenda").mkdir()
+        (outputs / "a" / older / "addenda" / "x").write_text("x", encoding="utf-8")
+        status, _, errors = call("send", outputs, place)
+        assert (status, "has continued the register" in errors) == (2, True)
 
     def test_what_is_no_outputs_folder_is_refused(self, call, tmp_path, place) -> None:
         status, _, errors = call("send", tmp_path, place)

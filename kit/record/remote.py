@@ -14,11 +14,12 @@ from typing import Any
 
 from kit.canonical import sha256, sha256_file
 from kit.errors import ArchiveError, KitError, RecordError
-from kit.record.folders import note_elsewhere
+from kit.record.folders import is_held, note_elsewhere
 from kit.record.history import histories, runs_in_round
 from kit.record.kit_qualification import of_this_kit
 from kit.record.manifest import FINDINGS, INDEX_PAGE, MANIFEST, PDF, RUNS, SIGNED, SUMS, files_in, is_plain_name
 from kit.record.place import Place
+from kit.record.receipt import RECEIPTS
 from kit.record.register import REGISTER, RegisterEntry, read_register
 from kit.record.remote_register import RemoteRegister, read_remote, whole_lines
 from kit.record.s3 import ATTEMPTS, LARGEST, LONGEST_KEY, Source, code_of, opened, place_of, side_by_side
@@ -39,6 +40,7 @@ class RemoteOutputs:
         self._register = RemoteRegister(place)
         self._known: set[str] = set()
         self._there: set[str] = set()
+        self._under_way = False
         self._index = ""
         self._silent = False
 
@@ -150,9 +152,12 @@ class RemoteOutputs:
 
         Raises:
             ArchiveError: a call was refused or got no answer.
+            RecordError: the register of the folder is not whole.
         """
+        read_register(self.folder / REGISTER)
         self._register.read()
         self._there = set(self._place.listed())
+        self._under_way = any(is_held(path) for path in (self.folder / RUNS).glob("*"))
 
     def note(self) -> None:
         """Put up what the register has become, if it has; that it can't be is told by `send`, which tries again."""
@@ -178,11 +183,14 @@ class RemoteOutputs:
                 file lies where one is to go; what went up before that stays.
             RecordError: a file can't be read.
         """
-        left: dict[str, list[str]] = {}
-        for name in files_in(self.folder):
-            if self._is_sent(name) and name not in self._known:
-                left.setdefault(_parted(name)[0], []).append(name)
+        new = [name for name in files_in(self.folder) if self._is_sent(name) and name not in self._known]
         lines, told = self._lines(), self._register.content
+        if len(lines) < len(told) and told.startswith(lines) and self._there.issuperset(new):
+            # an earlier state of what lies there
+            return
+        left: dict[str, list[str]] = {}
+        for name in new:
+            left.setdefault(_parted(name)[0], []).append(name)
         self._register.hold(lines)
         stop = Event()
         for line in lines[len(told) :].splitlines(keepends=True):
@@ -201,8 +209,12 @@ class RemoteOutputs:
     def _is_sent(self, name: str) -> bool:
         """Return whether a file is of a record, a run or a receipt here: not of a target below, nor somebody's own."""
         first, _, rest = _parted(name)
-        hidden = first.startswith(".") and first != RUNS
-        return bool(rest) and not hidden and not (self.folder / first / REGISTER).exists()
+        if first == RUNS:
+            # what a run has that is under way is half-written
+            return not self._under_way
+        if first == RECEIPTS or first.startswith("."):
+            return bool(rest) and first == RECEIPTS
+        return (self.folder / first / MANIFEST).exists() and not (self.folder / first / REGISTER).exists()
 
     def _lines(self) -> bytes:
         path = self.folder / REGISTER
@@ -242,6 +254,9 @@ class RemoteOutputs:
 
     def _hold_there(self, name: str, digest: str, stop: Event) -> None:
         """Hold an object to the file that was to go there; one that a record may add to goes over what it was."""
+        # what a run had before it was sealed proves nothing, and may have been sent while it was being written
+        if _parted(name)[0] == RUNS:
+            return
         told = self._place.told(name)
         if told.sha256 == digest:
             return
