@@ -45,6 +45,7 @@ from kit.render.record import render_record
 from kit.rounds import engine
 from kit.rounds.conduct import conduct
 from kit.rounds.targets import TargetsFile
+from kit.rounds.work import Task, qualify_target
 from kit.sandbox.account import REGION
 from kit.sandbox.calls import denied, error
 from kit.sandbox.server import CREDENTIALS, Sandbox
@@ -203,6 +204,25 @@ class TestDown:
             told = reader.register(datetime(2020, 1, 1, tzinfo=UTC))
             assert (told["problem"], told["strangers"]) == ("", ["copy of it"])
 
+    @pytest.mark.parametrize("protocol", ["IQ", "PQ"])
+    def test_what_is_of_no_record_is_left_there(self, sandbox, s3, place, protocol) -> None:
+        with working_outputs(place, ["IQ"]) as outputs:
+            first = run(outputs.folder, sandbox)
+        for name in ("BACKUP/huge.bin", "README.md", f".elsewhere/{first}", ".elsewhere/manifest.json", "mine/a.bin"):
+            s3.put_object(Bucket=BUCKET, Key=prefix_of(place) + name, Body=b"x")
+        with working_outputs(place, [protocol]) as outputs:
+            assert (outputs.folder / first / MANIFEST).exists()
+            assert {path.name for path in outputs.folder.iterdir()} - {".elsewhere"} == {first, REGISTER}
+            assert (outputs.folder / ".elsewhere").exists() == (protocol == "IQ")
+
+    def test_what_a_run_left_that_is_not_finished_comes(self, s3, place) -> None:
+        with working_outputs(place, ["IQ"]) as outputs:
+            with locked_register(outputs.folder) as register:
+                register.append("started", "IQ-1", {})
+            s3.put_object(Bucket=BUCKET, Key=f"{prefix_of(place)}IQ-1/{FINDINGS}", Body=b"x")
+        with working_outputs(place, ["OQ"]) as outputs:
+            assert files_in(outputs.folder / "IQ-1") == [FINDINGS]
+
     def test_what_qualifies_the_kit_comes_whole(self, s3, place) -> None:
         facts = {"protocol": {"id": "TQ", "version": "1"}, "demonstration": False}
         names = {"IQ-20260101T000000Z-000000", "TQ-20260101T000000Z-000001", "TQ-20260101T000000Z-000002"}
@@ -251,6 +271,15 @@ class TestDown:
         s3.put_object(Bucket=BUCKET, Key=prefix_of(place) + name, Body=b"")
         with pytest.raises(ArchiveError, match="holds what no outputs folder can hold"), working_outputs(place, ["IQ"]):
             pass
+
+    @pytest.mark.parametrize("name", ["X/manifest.json/y", "X/" + "n" * 256, "X/" + "n" * 256 + "/y"])
+    def test_a_name_that_no_file_can_have_beside_the_others_is_named(self, s3, place, name) -> None:
+        for each in (f"X/{MANIFEST}", name):
+            s3.put_object(Bucket=BUCKET, Key=prefix_of(place) + each, Body=b"")
+        told = failed(place, lambda _: pytest.fail("it was brought"))
+        named = [f"{place} holds what no outputs folder can hold: {each!r}" for each in (name, f"X/{MANIFEST}")]
+        assert told.message in (named if name.endswith("json/y") else named[:1])
+        assert told.remedy == "find out who put it there, and remove it"
 
 
 class TestUp:
@@ -549,6 +578,30 @@ class TestRefused:
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://minio.example.com:9000")
         message, _ = self.refused(place)
         assert message == "the endpoint that is configured for S3 can't be used: http://minio.example.com:9000"
+
+    def test_what_an_endpoint_has_besides_its_host_is_not_shown(self, place, monkeypatch) -> None:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://me:secret@minio.example.com:9000/secret?secret")
+        message, remedy = self.refused(place)
+        assert message == "the endpoint that is configured for S3 can't be used: https://minio.example.com:9000"
+        assert "secret" not in remedy
+
+    @pytest.mark.parametrize("endpoint", ["foo", "https://[secret", "https://me:secret@a b"])
+    def test_what_is_no_endpoint(self, sandbox, place, call, tmp_path, monkeypatch, endpoint) -> None:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", endpoint)
+        told = [
+            f"what is configured for AWS can't be used for s3://{BUCKET}",
+            "name an https address (AWS_ENDPOINT_URL_S3); plain http is for this machine",
+        ]
+        assert self.refused(place) == told
+        with locked_register(tmp_path) as register:
+            register.append("started", "IQ-1", {})
+        parameters = tmp_path / "parameters.yaml"
+        parameters.write_text(yaml.safe_dump(sandbox.parameters | {"execution": WHO}), encoding="utf-8")
+        for command in (["send", tmp_path, place], ["run", "iq", "-f", parameters, "--output", place]):
+            status, _, errors = call(*command)
+            assert (status, errors.splitlines()) == (2, told)
+        (outcome,) = qualify_target(Task("a", ("IQ",), {}, f"{place}/a", "ROUND-20260101T000000Z-000000"))
+        assert [outcome.problem, outcome.remedy] == told
 
     @pytest.mark.parametrize(
         "command", [["index"], ["register"], ["demo"], ["seal", "x.ipynb"]], ids=lambda one: one[0]

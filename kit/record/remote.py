@@ -4,6 +4,7 @@ Nothing is put over a record: a new file goes up only where none is, the registe
 there, and S3 checks the SHA-256 of each. This module loads boto3.
 """
 
+import errno
 import json
 import mimetypes
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,6 +30,8 @@ _AGAIN = "run again"
 _FIRST, _LAST = "A", "["
 """Between which the names of records begin: with a capital letter, as those of a round's targets never do."""
 _REVIEW = "PQ"
+_NAMED = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
+"""What a system says of a name that is too long, or that is a file's and a folder's at once."""
 
 
 class RemoteOutputs:
@@ -47,12 +50,13 @@ class RemoteOutputs:
     # --- What comes down
 
     def bring(self, protocols: Iterable[str]) -> None:
-        """Bring what a run by one of these protocols reads of what lies there: for a review everything.
+        """Bring what a run by one of these protocols reads of the records that lie there: for a review all, whole.
 
         For any other, the register; of each record the manifest, and of an installation qualification the findings,
         which later runs cite; and whole records where a run holds them to every file: what qualifies this kit, and
         what the register does not hold as finished yet. Of the rest the names are noted beside it, so that nobody
         takes what was not brought for what is not there. A record under a name that no record has comes for a review.
+        What has no manifest, and is not in the register, is no record, and is left there.
 
         IAM: s3:ListBucket on the bucket, s3:GetObject on its objects, kms:Decrypt on their key.
 
@@ -62,21 +66,21 @@ class RemoteOutputs:
         """
         self._register.read()
         if self._register.content:
-            with _writing(self.folder):
+            with self._writing(REGISTER):
                 (self.folder / REGISTER).write_bytes(self._register.content)
-        if _REVIEW in protocols:
-            names = self._place.listed()
-            records = {record for record, _, rest in map(_parted, names) if rest == MANIFEST}
-            self._fetch([name for name in names if _parted(name)[0] in records])
-            self._known.update(names)
-            return
-        names = self._place.listed(_FIRST, _LAST)
-        self._known.update(names)
         entries: Sequence[RegisterEntry] = ()
         # that it is not whole is told by whoever opens it
         with suppress(KitError):
             entries = read_register(self.folder / REGISTER) if self._register.content else ()
-        parts = {one.record_id for one in histories(entries).values() if one.state in ("finished", "issued")}
+        known = histories(entries)
+        names = self._place.listed() if _REVIEW in protocols else self._place.listed(_FIRST, _LAST)
+        self._known.update(names)
+        records = known.keys() | {record for record, _, rest in map(_parted, names) if rest == MANIFEST}
+        names = [name for name in names if _parted(name)[0] in records and not name.startswith(".")]
+        if _REVIEW in protocols:
+            self._fetch(names)
+            return
+        parts = {one.record_id for one in known.values() if one.state in ("finished", "issued")}
         parts -= of_this_kit(entries)
         left: dict[str, list[str]] = {}
         needed = []
@@ -86,8 +90,8 @@ class RemoteOutputs:
                 needed.append(name)
             else:
                 left.setdefault(record, []).append(rest)
-        with _writing(self.folder):
-            for record, rests in left.items():
+        for record, rests in left.items():
+            with self._writing(record):
                 (self.folder / record).mkdir(exist_ok=True)
                 note_elsewhere(self.folder / record, rests)
         self._fetch(needed)
@@ -107,7 +111,7 @@ class RemoteOutputs:
             if not content:
                 return
             path = self.folder / target / REGISTER
-            with _writing(self.folder):
+            with self._writing(f"{target}/{REGISTER}"):
                 path.parent.mkdir(exist_ok=True)
                 path.write_bytes(content)
             runs: list[str] = []
@@ -131,17 +135,29 @@ class RemoteOutputs:
         path = self.folder / name
 
         def write(blocks: Iterator[bytes], _: str) -> None:
-            with _writing(self.folder):
+            with self._writing(name):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 stream = path.open("wb")
             with stream:
                 for block in blocks:
-                    with _writing(self.folder):
+                    with self._writing(name):
                         stream.write(block)
-                with _writing(self.folder):
+                with self._writing(name):
                     stream.flush()
 
         self._place.read(name, write)
+
+    @contextmanager
+    def _writing(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno in _NAMED:
+                raise self._place.unheld(name) from error
+            raise RecordError(
+                f"the working folder {self.folder} can't be written: {error.strerror or error}",
+                "free space, or name a folder that has it: TMPDIR",
+            ) from error
 
     # --- What goes up
 
@@ -301,14 +317,3 @@ def _ended(line: bytes) -> str:
     """Return the record that a line of the register tells the end of, or nothing."""
     told = json.loads(line)
     return str(told["record"]) if told["event"] in ("finished", "issued") else ""
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise RecordError(
-            f"the working folder {folder} can't be written: {error.strerror or error}",
-            "free space, or name a folder that has it: TMPDIR",
-        ) from error
