@@ -321,7 +321,7 @@ class TestUp:
 
         told = failed(place, ran)
         assert told.message.endswith(": No space left on device")
-        assert told.remedy.startswith(f"`aws s3 sync {place} outputs` brings all of it to outputs; then ")
+        assert told.remedy.startswith(f"`aws s3 sync {place} outputs` brings all of it to outputs, a new folder; then ")
         assert "`trailkit seal outputs/.runs/x.ipynb --output outputs`" in told.remedy
         desk = brought(s3, place, tmp_path / "desk")
         seal(desk / RUNS / "x.ipynb", desk, plain_render)
@@ -608,7 +608,9 @@ class TestRefused:
     )
     def test_other_commands_take_a_folder(self, call, tmp_path, command) -> None:
         status, _, errors = call(*command, "--output", "s3://bucket/x")
-        assert (status, errors.splitlines()[0]) == (2, "outputs in S3 are for `trailkit run`")
+        message, remedy = errors.splitlines()
+        assert (status, message) == (2, "outputs in S3 are for `trailkit run`")
+        assert remedy.startswith("bring them into a new folder with `aws s3 sync`")
         assert not (tmp_path / "s3:").exists()
 
 
