@@ -410,6 +410,24 @@ class TestBesideAndBroken:
         assert call("send", kept, place) == (0, f"SENT  {kept} to {place}\n", "")
         assert audit(brought(s3, place, tmp_path / "back") / REGISTER).runs == 1
 
+    def test_what_could_not_be_sent_has_no_end_there_while_the_next_run_is_noted(
+        self, sandbox, s3, place, between, tmp_path
+    ) -> None:
+        def ran(outputs: WorkingOutputs) -> None:
+            first = run(outputs.folder, sandbox)
+            between.instead = lambda call: denied(call) if call.key.endswith("junit.xml") else None
+            with pytest.raises(ArchiveError, match="PutObject was refused"):
+                outputs.send()
+            with locked_register(outputs.folder) as register:
+                register.append("started", "OQ-1", {})
+            outputs.noting(lambda: None)()
+            assert states(brought(s3, place, tmp_path / "then")) == {first: "concluded"}
+            between.instead = between.nothing
+            outputs.send()
+            assert states(brought(s3, place, tmp_path / "back")) == {first: "finished", "OQ-1": "started"}
+
+        work(place, ran)
+
     def test_that_it_can_not_be_sent_is_told_beside_what_went_wrong(self, place, between, scratch) -> None:
         between.refuse("PutObject")
 

@@ -199,6 +199,8 @@ class RemoteOutputs:
                 file lies where one is to go; what went up before that stays.
             RecordError: a file can't be read.
         """
+        # until this was done, a note would tell the end of a record that is not there
+        self._silent = True
         new = [name for name in files_in(self.folder) if self._is_sent(name) and name not in self._known]
         lines, told = self._lines(), self._register.content
         if len(lines) < len(told) and told.startswith(lines) and self._there.issuperset(new):
@@ -217,6 +219,7 @@ class RemoteOutputs:
             told += line
         self._put_all([name for names in left.values() for name in names], stop)
         self._register.put(lines)
+        self._silent = False
         index = self.folder / INDEX_PAGE
         if index.exists() and (digest := sha256_file(index)) != self._index:
             self._put_file(INDEX_PAGE, digest, stop)
@@ -225,12 +228,12 @@ class RemoteOutputs:
     def _is_sent(self, name: str) -> bool:
         """Return whether a file is of a record, a run or a receipt here: not of a target below, nor somebody's own."""
         first, _, rest = _parted(name)
-        if first == RUNS:
+        if (self.folder / first / REGISTER).exists():
+            return False
+        if first in (RUNS, RECEIPTS):
             # what a run has that is under way is half-written
-            return not self._under_way
-        if first == RECEIPTS or first.startswith("."):
-            return bool(rest) and first == RECEIPTS
-        return (self.folder / first / MANIFEST).exists() and not (self.folder / first / REGISTER).exists()
+            return bool(rest) and not (first == RUNS and self._under_way)
+        return not first.startswith(".") and (self.folder / first / MANIFEST).exists()
 
     def _lines(self) -> bytes:
         path = self.folder / REGISTER
