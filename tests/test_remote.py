@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from kit.collect.outputs import OutputsFolder
 from kit.errors import ArchiveError, ExecutionError, KitError, RecordError, UnreachedError
 from kit.parameters import RunParameters
 from kit.record.earlier import latest_record
+from kit.record.folders import hold
 from kit.record.history import histories
 from kit.record.manifest import FINDINGS, INDEX_PAGE, MANIFEST, RUNS, SIGNED, files_in
 from kit.record.register import REGISTER, locked_register, read_register
@@ -43,6 +45,7 @@ from kit.render.record import render_record
 from kit.rounds import engine
 from kit.rounds.conduct import conduct
 from kit.rounds.targets import TargetsFile
+from kit.rounds.work import Task, qualify_target
 from kit.sandbox.account import REGION
 from kit.sandbox.calls import denied, error
 from kit.sandbox.server import CREDENTIALS, Sandbox
@@ -201,6 +204,25 @@ class TestDown:
             told = reader.register(datetime(2020, 1, 1, tzinfo=UTC))
             assert (told["problem"], told["strangers"]) == ("", ["copy of it"])
 
+    @pytest.mark.parametrize("protocol", ["IQ", "PQ"])
+    def test_what_is_of_no_record_is_left_there(self, sandbox, s3, place, protocol) -> None:
+        with working_outputs(place, ["IQ"]) as outputs:
+            first = run(outputs.folder, sandbox)
+        for name in ("BACKUP/huge.bin", "README.md", f".elsewhere/{first}", ".elsewhere/manifest.json", "mine/a.bin"):
+            s3.put_object(Bucket=BUCKET, Key=prefix_of(place) + name, Body=b"x")
+        with working_outputs(place, [protocol]) as outputs:
+            assert (outputs.folder / first / MANIFEST).exists()
+            assert {path.name for path in outputs.folder.iterdir()} - {".elsewhere"} == {first, REGISTER}
+            assert (outputs.folder / ".elsewhere").exists() == (protocol == "IQ")
+
+    def test_what_a_run_left_that_is_not_finished_comes(self, s3, place) -> None:
+        with working_outputs(place, ["IQ"]) as outputs:
+            with locked_register(outputs.folder) as register:
+                register.append("started", "IQ-1", {})
+            s3.put_object(Bucket=BUCKET, Key=f"{prefix_of(place)}IQ-1/{FINDINGS}", Body=b"x")
+        with working_outputs(place, ["OQ"]) as outputs:
+            assert files_in(outputs.folder / "IQ-1") == [FINDINGS]
+
     def test_what_qualifies_the_kit_comes_whole(self, s3, place) -> None:
         facts = {"protocol": {"id": "TQ", "version": "1"}, "demonstration": False}
         names = {"IQ-20260101T000000Z-000000", "TQ-20260101T000000Z-000001", "TQ-20260101T000000Z-000002"}
@@ -250,6 +272,15 @@ class TestDown:
         with pytest.raises(ArchiveError, match="holds what no outputs folder can hold"), working_outputs(place, ["IQ"]):
             pass
 
+    @pytest.mark.parametrize("name", ["X/manifest.json/y", "X/" + "n" * 256, "X/" + "n" * 256 + "/y"])
+    def test_a_name_that_no_file_can_have_beside_the_others_is_named(self, s3, place, name) -> None:
+        for each in (f"X/{MANIFEST}", name):
+            s3.put_object(Bucket=BUCKET, Key=prefix_of(place) + each, Body=b"")
+        told = failed(place, lambda _: pytest.fail("it was brought"))
+        named = [f"{place} holds what no outputs folder can hold: {each!r}" for each in (name, f"X/{MANIFEST}")]
+        assert told.message in (named if name.endswith("json/y") else named[:1])
+        assert told.remedy == "find out who put it there, and remove it"
+
 
 class TestUp:
     def test_what_is_sent_has_its_sha256_and_never_goes_over_anything(self, sandbox, place, between) -> None:
@@ -290,7 +321,7 @@ class TestUp:
 
         told = failed(place, ran)
         assert told.message.endswith(": No space left on device")
-        assert told.remedy.startswith(f"`aws s3 sync {place} outputs` brings all of it to outputs; then ")
+        assert told.remedy.startswith(f"`aws s3 sync {place} outputs` brings all of it to outputs, a new folder; then ")
         assert "`trailkit seal outputs/.runs/x.ipynb --output outputs`" in told.remedy
         desk = brought(s3, place, tmp_path / "desk")
         seal(desk / RUNS / "x.ipynb", desk, plain_render)
@@ -379,6 +410,24 @@ class TestBesideAndBroken:
         assert call("send", kept, place) == (0, f"SENT  {kept} to {place}\n", "")
         assert audit(brought(s3, place, tmp_path / "back") / REGISTER).runs == 1
 
+    def test_what_could_not_be_sent_has_no_end_there_while_the_next_run_is_noted(
+        self, sandbox, s3, place, between, tmp_path
+    ) -> None:
+        def ran(outputs: WorkingOutputs) -> None:
+            first = run(outputs.folder, sandbox)
+            between.instead = lambda call: denied(call) if call.key.endswith("junit.xml") else None
+            with pytest.raises(ArchiveError, match="PutObject was refused"):
+                outputs.send()
+            with locked_register(outputs.folder) as register:
+                register.append("started", "OQ-1", {})
+            outputs.noting(lambda: None)()
+            assert states(brought(s3, place, tmp_path / "then")) == {first: "concluded"}
+            between.instead = between.nothing
+            outputs.send()
+            assert states(brought(s3, place, tmp_path / "back")) == {first: "finished", "OQ-1": "started"}
+
+        work(place, ran)
+
     def test_that_it_can_not_be_sent_is_told_beside_what_went_wrong(self, place, between, scratch) -> None:
         between.refuse("PutObject")
 
@@ -427,6 +476,65 @@ class TestBesideAndBroken:
         back = brought(s3, place, tmp_path / "back")
         assert states(back)[first] == came_to
         assert audit(back / REGISTER).runs == 2
+
+    @pytest.fixture
+    def two(self, sandbox, tmp_path):
+        """A folder with two records that are to be sent."""
+        desk = tmp_path / "desk"
+        return desk, [run(desk, sandbox) for _ in range(2)]
+
+    def whole_and_unknown(self, back: Path) -> set[str]:
+        """Return the records that are whole, and that the register does not even know to have concluded."""
+        known = {name for name, state in states(back).items() if state in ("concluded", "finished")}
+        return {path.parent.name for path in back.glob(f"*/{MANIFEST}")} - known
+
+    @pytest.mark.parametrize("ends", [0, 1], ids=["first", "second"])
+    @pytest.mark.parametrize("at", ["junit.xml", MANIFEST, REGISTER])
+    def test_of_two_records_a_kill_leaves_none_that_is_not_registered(
+        self, sandbox, s3, place, two, at, ends, call, tmp_path, monkeypatch
+    ) -> None:
+        class Killed(BaseException):
+            pass
+
+        (desk, names), put, put_register, done = two, RemoteOutputs._put, RemoteRegister.put, []
+
+        def files(self: RemoteOutputs, name: str, stop: Any) -> str:
+            if name == f"{names[ends]}/{at}":
+                raise Killed
+            done.append(name)
+            return put(self, name, stop)
+
+        def register(self: RemoteRegister, lines: bytes) -> None:
+            if at == REGISTER and f"{names[ends]}/{MANIFEST}" in done:
+                raise Killed
+            put_register(self, lines)
+
+        monkeypatch.setattr(RemoteOutputs, "_put", files)
+        monkeypatch.setattr(RemoteRegister, "put", register)
+        with pytest.raises(Killed):
+            call("send", desk, place)
+        monkeypatch.undo()
+        assert self.whole_and_unknown(brought(s3, place, tmp_path / "killed")) == set()
+        work(place, lambda outputs: run(outputs.folder, sandbox))
+        assert audit(brought(s3, place, tmp_path / "back") / REGISTER).runs == 2 + ends
+
+    def test_of_two_records_another_run_leaves_none_that_is_not_registered(
+        self, sandbox, s3, place, two, call, tmp_path, monkeypatch
+    ) -> None:
+        (desk, names), put, began = two, RemoteOutputs._put, []
+
+        def files(self: RemoteOutputs, name: str, stop: Any) -> str:
+            if name == f"{names[0]}/{MANIFEST}" and not began:
+                began.append(name)
+                work(place, lambda outputs: run(outputs.folder, sandbox))
+            return put(self, name, stop)
+
+        monkeypatch.setattr(RemoteOutputs, "_put", files)
+        status, _, errors = call("send", desk, place)
+        message, remedy = errors.splitlines()
+        assert (status, f"another run has continued the register {place}/{REGISTER}" in message) == (2, True)
+        assert remedy.endswith("what was signed here has to be signed again on a fresh copy")
+        assert self.whole_and_unknown(brought(s3, place, tmp_path / "back")) == set()
 
     def test_a_full_disk_is_told_and_nothing_there_is_touched(self, sandbox, s3, place, monkeypatch) -> None:
         with working_outputs(place, ["IQ"]) as outputs:
@@ -489,12 +597,38 @@ class TestRefused:
         message, _ = self.refused(place)
         assert message == "the endpoint that is configured for S3 can't be used: http://minio.example.com:9000"
 
+    def test_what_an_endpoint_has_besides_its_host_is_not_shown(self, place, monkeypatch) -> None:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://me:secret@minio.example.com:9000/secret?secret")
+        message, remedy = self.refused(place)
+        assert message == "the endpoint that is configured for S3 can't be used: https://minio.example.com:9000"
+        assert "secret" not in remedy
+
+    @pytest.mark.parametrize("endpoint", ["foo", "https://[secret", "https://me:secret@a b"])
+    def test_what_is_no_endpoint(self, sandbox, place, call, tmp_path, monkeypatch, endpoint) -> None:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", endpoint)
+        told = [
+            f"what is configured for AWS can't be used for s3://{BUCKET}",
+            "name an https address (AWS_ENDPOINT_URL_S3); plain http is for this machine",
+        ]
+        assert self.refused(place) == told
+        with locked_register(tmp_path) as register:
+            register.append("started", "IQ-1", {})
+        parameters = tmp_path / "parameters.yaml"
+        parameters.write_text(yaml.safe_dump(sandbox.parameters | {"execution": WHO}), encoding="utf-8")
+        for command in (["send", tmp_path, place], ["run", "iq", "-f", parameters, "--output", place]):
+            status, _, errors = call(*command)
+            assert (status, errors.splitlines()) == (2, told)
+        (outcome,) = qualify_target(Task("a", ("IQ",), {}, f"{place}/a", "ROUND-20260101T000000Z-000000"))
+        assert [outcome.problem, outcome.remedy] == told
+
     @pytest.mark.parametrize(
         "command", [["index"], ["register"], ["demo"], ["seal", "x.ipynb"]], ids=lambda one: one[0]
     )
     def test_other_commands_take_a_folder(self, call, tmp_path, command) -> None:
         status, _, errors = call(*command, "--output", "s3://bucket/x")
-        assert (status, errors.splitlines()[0]) == (2, "outputs in S3 are for `trailkit run`")
+        message, remedy = errors.splitlines()
+        assert (status, message) == (2, "outputs in S3 are for `trailkit run`")
+        assert remedy.startswith("bring them into a new folder with `aws s3 sync`")
         assert not (tmp_path / "s3:").exists()
 
 
@@ -530,6 +664,67 @@ class TestSend:
             sums.write(f"{'0' * 64}  evidence/x\n")
         status, _, errors = call("send", outputs, place)
         assert (status, "another file lies at" in errors) == (2, True)
+
+    def test_only_what_the_kit_left_in_a_folder_is_sent(self, sandbox, s3, place, call, tmp_path) -> None:
+        outputs = tmp_path / "desk"
+        name = run(outputs, sandbox)
+        own = ["mine/key.p12", ".aws/credentials", "notes.txt", "receipts.txt", ".sealing-x/manifest.json"]
+        for one in [*own, "receipts/IQ-1-4.json", ".runs/IQ-2/evidence/E0001"]:
+            (outputs / one).parent.mkdir(parents=True, exist_ok=True)
+            (outputs / one).write_text("x", encoding="utf-8")
+        assert call("send", outputs, place)[0] == 0
+        sent = {one for one in keys(s3, place) if not one.startswith(f"{name}/")}
+        assert sent == {REGISTER, "receipts/IQ-1-4.json", ".runs/IQ-2/evidence/E0001"}
+
+    def test_what_a_run_under_way_has_waits_and_never_stops_a_later_send(
+        self, sandbox, s3, place, call, tmp_path
+    ) -> None:
+        outputs = tmp_path / "desk"
+        run(outputs, sandbox)
+        file = outputs / RUNS / "IQ-2" / "evidence" / "E0001"
+        file.parent.mkdir(parents=True)
+        file.write_text("half", encoding="utf-8")
+        handle = hold(outputs / RUNS / "IQ-2")
+        assert call("send", outputs, place)[0] == 0
+        assert not [one for one in keys(s3, place) if one.startswith(RUNS)]
+        os.close(handle)
+        assert call("send", outputs, place)[0] == 0
+        # as where it was sent from a machine that can't tell whether it is under way
+        file.write_text("half, and more", encoding="utf-8")
+        run(outputs, sandbox)
+        assert call("send", outputs, place)[0] == 0
+        assert content(s3, place, f"{RUNS}/IQ-2/evidence/E0001") == b"half"
+        assert audit(brought(s3, place, tmp_path / "back") / REGISTER).runs == 2
+
+    @pytest.mark.parametrize("line", ["garbage", '{"event":"started"}'])
+    def test_what_is_no_register_is_not_sent(self, s3, place, call, tmp_path, line) -> None:
+        outputs = tmp_path / "desk"
+        (outputs / "IQ-1").mkdir(parents=True)
+        (outputs / "IQ-1" / MANIFEST).write_text("{}", encoding="utf-8")
+        (outputs / REGISTER).write_text(f"{line}\n", encoding="utf-8")
+        status, _, errors = call("send", outputs, place)
+        assert (status, keys(s3, place)) == (1, [])
+        assert errors.splitlines()[0] == f"line 1 of {REGISTER} was changed: it is not as the kit writes it"
+        assert len(errors.splitlines()) == 2
+
+    def test_a_target_that_went_on_there_does_not_stop_the_others(self, sandbox, s3, place, call, tmp_path) -> None:
+        outputs = tmp_path / "desk"
+        outputs.mkdir()
+        older = run(outputs / "a", sandbox)
+        newer = run(outputs / "b", sandbox)
+        run(outputs, sandbox)
+        work(f"{place}/a", lambda one: shutil.copytree(outputs / "a", one.folder, dirs_exist_ok=True))
+        work(f"{place}/a", lambda one: run(one.folder, sandbox))
+        before = content(s3, f"{place}/a", REGISTER)
+        assert call("send", outputs, place)[0] == 0
+        assert content(s3, f"{place}/a", REGISTER) == before
+        assert f"b/{newer}/{MANIFEST}" in keys(s3, place)
+        assert REGISTER in keys(s3, place)
+        # what is new there is refused as before
+        (outputs / "a" / older / "addenda").mkdir()
+        (outputs / "a" / older / "addenda" / "x").write_text("x", encoding="utf-8")
+        status, _, errors = call("send", outputs, place)
+        assert (status, "has continued the register" in errors) == (2, True)
 
     def test_what_is_no_outputs_folder_is_refused(self, call, tmp_path, place) -> None:
         status, _, errors = call("send", tmp_path, place)

@@ -64,7 +64,7 @@ app = typer.Typer(
 def _of_this_machine(output: Path) -> Path:
     """Refuse an address, of which a path would be made."""
     if str(output).lower().startswith("s3:"):
-        remedy = "bring them back with `aws s3 sync`, and name that folder; send it with `trailkit send`"
+        remedy = "bring them into a new folder with `aws s3 sync`, and name that; send it with `trailkit send`"
         raise ParameterError("outputs in S3 are for `trailkit run`", remedy)
     return output
 

@@ -43,6 +43,11 @@ class Place:
         """Return the address of an object, or of the place."""
         return self.bucket.uri(self.prefix + name)
 
+    def unheld(self, name: str) -> ArchiveError:
+        """Return the error that an object has a name that no file can have, or none beside the others."""
+        what = f"{self.uri()} holds what no outputs folder can hold: {name!r}"
+        return ArchiveError(what, "find out who put it there, and remove it")
+
     def listed(self, first: str = "", last: str = "") -> list[str]:
         """Return the names that begin with `first`; where `last` is given, those from the one up to the other, in the
         order of S3 [S3 API reference, "ListObjectsV2"].
@@ -64,8 +69,7 @@ class Place:
                     if name.endswith("/") or not name:
                         continue
                     if not is_plain_name(name):
-                        what = f"{self.uri()} holds what no outputs folder can hold: {name!r}"
-                        raise ArchiveError(what, "find out who put it there, and remove it")
+                        raise self.unheld(name)
                     names.append(name)
         return names
 

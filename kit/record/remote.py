@@ -4,22 +4,23 @@ Nothing is put over a record: a new file goes up only where none is, the registe
 there, and S3 checks the SHA-256 of each. This module loads boto3.
 """
 
+import errno
 import json
 import mimetypes
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from itertools import takewhile
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 from kit.canonical import sha256, sha256_file
 from kit.errors import ArchiveError, KitError, RecordError
-from kit.record.folders import note_elsewhere
+from kit.record.folders import is_held, note_elsewhere
 from kit.record.history import histories, runs_in_round
 from kit.record.kit_qualification import of_this_kit
 from kit.record.manifest import FINDINGS, INDEX_PAGE, MANIFEST, PDF, RUNS, SIGNED, SUMS, files_in, is_plain_name
 from kit.record.place import Place
+from kit.record.receipt import RECEIPTS
 from kit.record.register import REGISTER, RegisterEntry, read_register
 from kit.record.remote_register import RemoteRegister, read_remote, whole_lines
 from kit.record.s3 import ATTEMPTS, LARGEST, LONGEST_KEY, Source, code_of, opened, place_of, side_by_side
@@ -29,6 +30,8 @@ _AGAIN = "run again"
 _FIRST, _LAST = "A", "["
 """Between which the names of records begin: with a capital letter, as those of a round's targets never do."""
 _REVIEW = "PQ"
+_NAMED = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
+"""What a system says of a name that is too long, or that is a file's and a folder's at once."""
 
 
 class RemoteOutputs:
@@ -40,18 +43,20 @@ class RemoteOutputs:
         self._register = RemoteRegister(place)
         self._known: set[str] = set()
         self._there: set[str] = set()
+        self._under_way = False
         self._index = ""
         self._silent = False
 
     # --- What comes down
 
     def bring(self, protocols: Iterable[str]) -> None:
-        """Bring what a run by one of these protocols reads of what lies there: for a review everything.
+        """Bring what a run by one of these protocols reads of the records that lie there: for a review all, whole.
 
         For any other, the register; of each record the manifest, and of an installation qualification the findings,
         which later runs cite; and whole records where a run holds them to every file: what qualifies this kit, and
         what the register does not hold as finished yet. Of the rest the names are noted beside it, so that nobody
         takes what was not brought for what is not there. A record under a name that no record has comes for a review.
+        What has no manifest, and is not in the register, is no record, and is left there.
 
         IAM: s3:ListBucket on the bucket, s3:GetObject on its objects, kms:Decrypt on their key.
 
@@ -61,21 +66,21 @@ class RemoteOutputs:
         """
         self._register.read()
         if self._register.content:
-            with _writing(self.folder):
+            with self._writing(REGISTER):
                 (self.folder / REGISTER).write_bytes(self._register.content)
-        if _REVIEW in protocols:
-            names = self._place.listed()
-            records = {record for record, _, rest in map(_parted, names) if rest == MANIFEST}
-            self._fetch([name for name in names if _parted(name)[0] in records])
-            self._known.update(names)
-            return
-        names = self._place.listed(_FIRST, _LAST)
-        self._known.update(names)
         entries: Sequence[RegisterEntry] = ()
         # that it is not whole is told by whoever opens it
         with suppress(KitError):
             entries = read_register(self.folder / REGISTER) if self._register.content else ()
-        parts = {one.record_id for one in histories(entries).values() if one.state in ("finished", "issued")}
+        known = histories(entries)
+        names = self._place.listed() if _REVIEW in protocols else self._place.listed(_FIRST, _LAST)
+        self._known.update(names)
+        records = known.keys() | {record for record, _, rest in map(_parted, names) if rest == MANIFEST}
+        names = [name for name in names if _parted(name)[0] in records and not name.startswith(".")]
+        if _REVIEW in protocols:
+            self._fetch(names)
+            return
+        parts = {one.record_id for one in known.values() if one.state in ("finished", "issued")}
         parts -= of_this_kit(entries)
         left: dict[str, list[str]] = {}
         needed = []
@@ -85,8 +90,8 @@ class RemoteOutputs:
                 needed.append(name)
             else:
                 left.setdefault(record, []).append(rest)
-        with _writing(self.folder):
-            for record, rests in left.items():
+        for record, rests in left.items():
+            with self._writing(record):
                 (self.folder / record).mkdir(exist_ok=True)
                 note_elsewhere(self.folder / record, rests)
         self._fetch(needed)
@@ -106,7 +111,7 @@ class RemoteOutputs:
             if not content:
                 return
             path = self.folder / target / REGISTER
-            with _writing(self.folder):
+            with self._writing(f"{target}/{REGISTER}"):
                 path.parent.mkdir(exist_ok=True)
                 path.write_bytes(content)
             runs: list[str] = []
@@ -130,17 +135,29 @@ class RemoteOutputs:
         path = self.folder / name
 
         def write(blocks: Iterator[bytes], _: str) -> None:
-            with _writing(self.folder):
+            with self._writing(name):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 stream = path.open("wb")
             with stream:
                 for block in blocks:
-                    with _writing(self.folder):
+                    with self._writing(name):
                         stream.write(block)
-                with _writing(self.folder):
+                with self._writing(name):
                     stream.flush()
 
         self._place.read(name, write)
+
+    @contextmanager
+    def _writing(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno in _NAMED:
+                raise self._place.unheld(name) from error
+            raise RecordError(
+                f"the working folder {self.folder} can't be written: {error.strerror or error}",
+                "free space, or name a folder that has it: TMPDIR",
+            ) from error
 
     # --- What goes up
 
@@ -151,9 +168,12 @@ class RemoteOutputs:
 
         Raises:
             ArchiveError: a call was refused or got no answer.
+            RecordError: the register of the folder is not whole.
         """
+        read_register(self.folder / REGISTER)
         self._register.read()
         self._there = set(self._place.listed())
+        self._under_way = any(is_held(path) for path in (self.folder / RUNS).glob("*"))
 
     def note(self) -> None:
         """Put up what the register has become, if it has; that it can't be is told by `send`, which tries again."""
@@ -168,9 +188,9 @@ class RemoteOutputs:
     def send(self) -> None:
         """Put up what is new, and return once S3 has taken it.
 
-        First what the register tells of a run before its end, then the files of its record, the manifest last, then
-        its end: wherever that breaks off, it is as where a run was killed at that point, and the next one settles it.
-        The index goes at the end; it proves nothing, and the latest is kept.
+        Of one record after the other: first what the register tells before its end, then its files, the manifest last,
+        then its end; what is left goes after them. Wherever that breaks off, it is as where one run was killed at that
+        point, and the next one settles it. The index goes at the end; it proves nothing, and the latest is kept.
 
         IAM: s3:PutObject on the objects, kms:GenerateDataKey on their key.
 
@@ -179,17 +199,27 @@ class RemoteOutputs:
                 file lies where one is to go; what went up before that stays.
             RecordError: a file can't be read.
         """
+        # until this was done, a note would tell the end of a record that is not there
+        self._silent = True
         new = [name for name in files_in(self.folder) if self._is_sent(name) and name not in self._known]
-        manifests = [name for name in new if name.rpartition("/")[2] == MANIFEST]
-        ending = {_parted(name)[0] for name in manifests}
-        lines, known = self._lines(), self._register.content
+        lines, told = self._lines(), self._register.content
+        if len(lines) < len(told) and told.startswith(lines) and self._there.issuperset(new):
+            # an earlier state of what lies there
+            return
+        left: dict[str, list[str]] = {}
+        for name in new:
+            left.setdefault(_parted(name)[0], []).append(name)
         self._register.hold(lines)
-        before = takewhile(lambda line: not _ends(line, ending), lines[len(known) :].splitlines(keepends=True))
-        self._register.put(known + b"".join(before))
         stop = Event()
-        for batch in ([name for name in new if name not in manifests], manifests):
-            side_by_side(lambda name: self._put(name, stop), batch, self._known.add, stop)
+        for line in lines[len(told) :].splitlines(keepends=True):
+            if files := left.pop(_ended(line), None):
+                self._register.put(told)
+                self._put_all(files, stop)
+                self._register.put(told + line)
+            told += line
+        self._put_all([name for names in left.values() for name in names], stop)
         self._register.put(lines)
+        self._silent = False
         index = self.folder / INDEX_PAGE
         if index.exists() and (digest := sha256_file(index)) != self._index:
             self._put_file(INDEX_PAGE, digest, stop)
@@ -198,12 +228,21 @@ class RemoteOutputs:
     def _is_sent(self, name: str) -> bool:
         """Return whether a file is of a record, a run or a receipt here: not of a target below, nor somebody's own."""
         first, _, rest = _parted(name)
-        hidden = first.startswith(".") and first != RUNS
-        return bool(rest) and not hidden and not (self.folder / first / REGISTER).exists()
+        if (self.folder / first / REGISTER).exists():
+            return False
+        if first in (RUNS, RECEIPTS):
+            # what a run has that is under way is half-written
+            return bool(rest) and not (first == RUNS and self._under_way)
+        return not first.startswith(".") and (self.folder / first / MANIFEST).exists()
 
     def _lines(self) -> bytes:
         path = self.folder / REGISTER
         return whole_lines(path.read_bytes()) if path.exists() else b""
+
+    def _put_all(self, names: Sequence[str], stop: Event) -> None:
+        manifests = [name for name in names if name.rpartition("/")[2] == MANIFEST]
+        for batch in ([name for name in names if name not in manifests], manifests):
+            side_by_side(lambda name: self._put(name, stop), batch, self._known.add, stop)
 
     def _put(self, name: str, stop: Event) -> str:
         """Put a file up where none is, and return its name; one that is there already has to be the same."""
@@ -234,6 +273,9 @@ class RemoteOutputs:
 
     def _hold_there(self, name: str, digest: str, stop: Event) -> None:
         """Hold an object to the file that was to go there; one that a record may add to goes over what it was."""
+        # what a run had before it was sealed proves nothing, and may have been sent while it was being written
+        if _parted(name)[0] == RUNS:
+            return
         told = self._place.told(name)
         if told.sha256 == digest:
             return
@@ -274,17 +316,7 @@ def _parted(name: str) -> tuple[str, str, str]:
     return name.partition("/")
 
 
-def _ends(line: bytes, records: set[str]) -> bool:
+def _ended(line: bytes) -> str:
+    """Return the record that a line of the register tells the end of, or nothing."""
     told = json.loads(line)
-    return told["event"] in ("finished", "issued") and told["record"] in records
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise RecordError(
-            f"the working folder {folder} can't be written: {error.strerror or error}",
-            "free space, or name a folder that has it: TMPDIR",
-        ) from error
+    return str(told["record"]) if told["event"] in ("finished", "issued") else ""

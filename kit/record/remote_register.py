@@ -37,7 +37,11 @@ class RemoteRegister:
         """
         if not content.startswith(self.content):
             what = f"another run has continued the register {self._place.uri(REGISTER)} meanwhile"
-            raise ArchiveError(what, "let one run end before another begins, and run again; nothing was put over it")
+            remedy = (
+                "let one run end before another begins, and run again; nothing was put over it; what was signed here "
+                "has to be signed again on a fresh copy"
+            )
+            raise ArchiveError(what, remedy)
 
     def put(self, content: bytes) -> None:
         """Put a register in the place of the one that it continues; of two at once only one can.
@@ -46,22 +50,22 @@ class RemoteRegister:
             ArchiveError: it does not continue that one; or a call was refused or got no answer.
         """
         with self._lock:
-            for _ in range(ATTEMPTS):
+            for _ in range(ATTEMPTS + 1):
                 self.hold(content)
                 if content == self.content:
                     return
                 condition = {"IfMatch": self._etag} if self._etag else {"IfNoneMatch": "*"}
                 try:
                     self._etag = self._place.put(REGISTER, content, sha256(content), **condition)
-                    self.content = content
                 except ArchiveError as error:
                     if code_of(error) not in _TAKEN:
                         raise
                     # somebody else put it meanwhile, or we did, by an attempt whose answer never came
                     self.read()
-            self.hold(content)
-            if content != self.content:
-                raise ArchiveError(f"{self._place.uri(REGISTER)} is being written by others", "run again when they end")
+                else:
+                    self.content = content
+                    return
+            raise ArchiveError(f"{self._place.uri(REGISTER)} is being written by others", "run again when they end")
 
 
 def read_remote(place: Place, name: str) -> bytes:

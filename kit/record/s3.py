@@ -35,6 +35,7 @@ ATTEMPTS = 4
 _AT_ONCE = 8
 LOCKED = "enable Object Lock on the bucket, or name a bucket that has it"
 _CHANGED = "the file changed while it was read: verify the record, then run again"
+_ENDPOINT = "name an https address (AWS_ENDPOINT_URL_S3); plain http is for this machine"
 _REMEDIES = {
     "NoSuchBucket": "make the bucket, or name another",
     "ObjectLockConfigurationNotFoundError": LOCKED,
@@ -134,10 +135,14 @@ def opened(
             # plain http is for this machine, which no proxy leads to
             proxies={} if endpoint.startswith("http:") else None,
         )
-        with _naming("signing in", f"s3://{name}", again):
-            return session.client(  # type: ignore[call-overload]
-                service, region_name=region, endpoint_url=endpoint_url or None, config=config
-            )
+        try:
+            with _naming("signing in", f"s3://{name}", again):
+                return session.client(  # type: ignore[call-overload]
+                    service, region_name=region, endpoint_url=endpoint_url or None, config=config
+                )
+        # botocore's own text has the endpoint in it, and so what may be a password
+        except ValueError as error:
+            raise ArchiveError(f"what is configured for AWS can't be used for s3://{name}", _ENDPOINT) from error
 
     clients: list[Any] = []
 
@@ -166,11 +171,13 @@ def opened(
 def _configured(client: Any) -> str:
     """Return the endpoint that a client was configured with, empty where it is AWS's own."""
     url = str(client.meta.endpoint_url)
-    if str(urlsplit(url).hostname).endswith((".amazonaws.com", ".amazonaws.com.cn")):
+    parts = urlsplit(url)
+    if str(parts.hostname).endswith((".amazonaws.com", ".amazonaws.com.cn")):
         return ""
     if not is_of(Endpoint, url):
-        what = f"the endpoint that is configured for S3 can't be used: {url}"
-        raise ArchiveError(what, "name an https address (AWS_ENDPOINT_URL_S3); plain http is for this machine")
+        # what else an address has may be a password
+        shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        raise ArchiveError(f"the endpoint that is configured for S3 can't be used: {shown}", _ENDPOINT)
     return url
 
 

@@ -40,7 +40,9 @@ def hold_standing(folder: Path, history: History, entries: Sequence[RegisterEntr
     if not is_plain_name(history.record_id) or "/" in history.record_id:
         raise RejectionError("its name leads out of the folder", "restore the register")
     if elsewhere(folder):
-        raise UnreachedError("only a part of it was brought here", "bring all of the outputs: aws s3 sync")
+        raise UnreachedError(
+            "only a part of it was brought here", "bring all of the outputs into a new folder: aws s3 sync"
+        )
     with malformed_rejected(folder.name):
         try:
             return _held(folder, history, entries)

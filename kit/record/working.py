@@ -79,7 +79,9 @@ class WorkingOutputs:
         """Have what an error says is to be done with something in the folder be said of where it will be found."""
         told = str(self.folder)
         if self.place and not self.kept and told in error.remedy:
-            brought = f"`aws s3 sync {shlex.quote(self.place)} outputs` brings all of it to outputs; then "
+            brought = (
+                f"`aws s3 sync {shlex.quote(self.place)} outputs` brings all of it to outputs, a new folder; then "
+            )
             error.remedy = brought + error.remedy.replace(told, "outputs")
 
 
