@@ -54,17 +54,20 @@ def main() -> None:
             alone = (time.monotonic() - began) / size
             file = TargetsFile(defaults=told, targets=tuple({"name": f"t{n}"} for n in range(size)))
             ends: list[float] = []
+            memory: list[float] = []
             began = time.monotonic()
 
-            def told_of(_: object, __: int, ends: list[float] = ends) -> None:
+            def told_of(_: object, __: int, ends: list[float] = ends, memory: list[float] = memory) -> None:
                 ends.append(time.monotonic())
+                memory.append(peak(resource.RUSAGE_SELF))
 
             sealed = conduct(file, ["IQ"], outputs / "round", engine.processes(workers), told_of, pdf=pdf)
             each, summary = (ends[-1] - began) / size, time.monotonic() - ends[-1]
             print(
                 f"{size:4} targets, {'with' if pdf else 'without'} PDFs: the notebook alone {alone:5.2f} s, "
                 f"in a round {each:5.2f} s ({each / alone - 1:+.0%}), summary {summary:4.1f} s; "
-                f"at most {peak(resource.RUSAGE_SELF):3.0f} MiB here, {peak(resource.RUSAGE_CHILDREN):3.0f} a child; "
+                f"at most {memory[-1]:3.0f} MiB here, {peak(resource.RUSAGE_CHILDREN):3.0f} in a child, "
+                f"{peak(resource.RUSAGE_SELF):3.0f} with the summary; "
                 f"{sealed.verdict.value}",
                 flush=True,
             )
