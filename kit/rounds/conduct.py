@@ -117,9 +117,9 @@ def scope_of(file: TargetsFile) -> Scope:
 
 def summary_parameters(round_id: str, file: TargetsFile, scope: Scope, protocols: Sequence[str]) -> dict[str, Json]:
     """Return the parameters of the summary of a round: the targets by name and account, and who executed it."""
-    told = [RunParameters.load(one.parameters) for one in scope.targets]
-    demonstration = any(one.demonstration for one in told)
-    execution = {name: value for name, value in told[0].to_json()["execution"].items() if name != "change_controls"}
+    demonstration = any(one.demonstration for one in scope.targets)
+    first = RunParameters.load(scope.targets[0].parameters).to_json()["execution"]
+    execution = {name: value for name, value in first.items() if name != "change_controls"}
     execution |= {"reason": reason_in(round_id, execution["reason"])}
     execution |= {"environment": "sandbox"} if demonstration else {}
     return {

@@ -32,11 +32,14 @@ _REMEDY = "correct the targets file (parameters/targets.example.yaml shows the f
 
 @dataclass(frozen=True)
 class RoundTarget:
-    """One target of a round: the name of its folder, its account ("" for the embedded one), and its run parameters."""
+    """One target of a round: the name of its folder, its account ("" for the embedded one), its run parameters, and
+    whether a run by them is a demonstration.
+    """
 
     name: str
     account_id: str
     parameters: Mapping[str, Json]
+    demonstration: bool
 
 
 class TargetsFile(Section):
@@ -159,11 +162,11 @@ def _target(defaults: Mapping[str, Any], told: Mapping[str, Any], number: int) -
     account = merged.get("target", {}).get("account_id", "") if isinstance(merged.get("target"), dict) else ""
     filled = _filled(merged, str(account)) if account else merged
     try:
-        RunParameters.load(filled)
+        demonstration = RunParameters.load(filled).demonstration
     except ParameterError as error:
         lines = "\n".join(f"{name}: {line}" for line in error.message.splitlines())
         raise ParameterError(lines, _REMEDY) from error
-    return RoundTarget(name, str(account), filled)
+    return RoundTarget(name, str(account), filled, demonstration)
 
 
 class _Named(Section):
