@@ -115,18 +115,7 @@ class EvidenceStore:
                 name = f"{entry_id}-{attempt['service']}-{attempt['operation']}{_suffix(body)}"
                 attempt |= {"path": name, "sha256": sha256(body), "bytes": len(body)}
             entry = Entry(id=entry_id, **attempt)
-            line = canonical(asdict(entry)) + b"\n"
-            try:
-                if body is not None:
-                    (self.folder / entry.path).write_bytes(body)
-                with (self.folder / INDEX).open("ab") as index:
-                    index.write(line)
-            except OSError as error:
-                raise EvidenceError(
-                    f"evidence can't be written to {self.folder}: {error.strerror or error}",
-                    "free space or choose another output folder, then run again",
-                ) from error
-            self.bytes += entry.bytes
+            self._enter(entry, body)
             return entry
 
     def adopt(self, written: Path, **attempt: Any) -> Entry:
@@ -144,12 +133,21 @@ class EvidenceStore:
                     id=entry_id, path=name, sha256=sha256_file(written), bytes=written.stat().st_size, **attempt
                 )
                 written.rename(self.folder / name)
-                with (self.folder / INDEX).open("ab") as index:
-                    index.write(canonical(asdict(entry)) + b"\n")
             except OSError as error:
                 raise unwritable(self.folder, error) from error
-            self.bytes += entry.bytes
+            self._enter(entry)
             return entry
+
+    def _enter(self, entry: Entry, body: bytes | None = None) -> None:
+        line = canonical(asdict(entry)) + b"\n"
+        try:
+            if body is not None:
+                (self.folder / entry.path).write_bytes(body)
+            with (self.folder / INDEX).open("ab") as index:
+                index.write(line)
+        except OSError as error:
+            raise unwritable(self.folder, error) from error
+        self.bytes += entry.bytes
 
 
 def unwritable(path: Path, error: OSError) -> EvidenceError:
