@@ -4,8 +4,8 @@
 tests/baseline/scale.json. With `--keep` what was measured is written there, to be looked at and committed.
 """
 
+import argparse
 import json
-import sys
 from pathlib import Path
 
 from fixtures.scale_measured import measure
@@ -15,9 +15,13 @@ COMMITTED = Path(__file__).resolve().parent / "baseline" / "scale.json"
 
 
 def main() -> None:
-    asked = set(sys.argv[1:])
-    measured = json.loads(COMMITTED.read_bytes()) if "--committed" in asked else measure()
-    if "--keep" in asked:
+    parser = argparse.ArgumentParser(description=__doc__)
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--committed", action="store_true", help="measure nothing, take tests/baseline/scale.json")
+    source.add_argument("--keep", action="store_true", help="write what was measured to tests/baseline/scale.json")
+    asked = parser.parse_args()
+    measured = json.loads(COMMITTED.read_bytes()) if asked.committed else measure()
+    if asked.keep:
         COMMITTED.write_text(json.dumps(measured, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     for name, table in tables(measured).items():
         print(f"<!-- {name} -->\n{table}\n")
