@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from fixtures.period import (
     END,
     HOUR,
     KEY,
+    NOW,
     OTHER_KEY,
     REGION,
     START,
@@ -23,6 +24,7 @@ from fixtures.period import (
     events,
     month,
     parameters,
+    reviewed,
     run_of,
     snapshot,
 )
@@ -30,6 +32,7 @@ from fixtures.period import (
 from kit.catalogue import protocol
 from kit.findings import Finding, Verdict, roll_up
 from kit.parameters import RunParameters
+from kit.present.period_charts import timeline
 from kit.review.drift import State
 from kit.review.period import Restored
 from kit.review.state import state
@@ -838,6 +841,21 @@ def test_the_longest_time_without_a_run_counts_from_before_the_period_to_its_end
 
 
 SECOND = timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(("end", "failed"), [(NOW, {"PQ-03"}), (NOW - SECOND, set())], ids=["now", "before"])
+def test_a_run_that_its_clock_dates_behind_now_is_one_of_a_period_up_to_now(end: datetime, failed: set[str]) -> None:
+    """Its machine's clock was four seconds ahead of AWS's, which ends the period."""
+    compliant = month().review
+    last = reviewed(run_of("OQ", NOW + 4 * SECOND), compliant.records[-1].state)
+    last = replace(last, verdicts={"OQ-08": "FAIL"}, open={"OQ-08": ("DEV-01",)})
+    register = replace(compliant.register, runs=(*compliant.register.runs, last.run))
+    made = month(period=(START, end), register=register, records=(*compliant.records, last))
+    # of its own day nothing was read
+    asked = parameters(expected={"review": {"iq_every_days": 35, "oq_every_days": 8, "every_day_covered": False}})
+    assert {case for case, verdict in verdicts(made, asked).items() if verdict is FAIL} == failed
+    drawn = timeline(made)
+    assert (last.run.record_id in str(drawn.data)) is bool(failed)
 
 
 def controlled(start: Any, end: Any) -> RunParameters:

@@ -66,7 +66,7 @@ def steps(snapshot: Snapshot, review: Review) -> list[Step]:
     events = [event for event in events_of(review, known) if not event.error and told_by[event.id][1].proven]
     found = []
     for before, after in pairwise(known):
-        if after.ended <= review.period[0] or before.began >= review.period[1]:
+        if after.ended <= review.period[0] or review.behind(before.began):
             continue
         step = Step(before, after, drift(before.state, after.state))
         places = {change.place for change in step.drift.changes}

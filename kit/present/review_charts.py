@@ -40,28 +40,27 @@ _WORST = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NOT_EXECUTED, Verdict.PASS
 def timeline(
     runs: Sequence[tuple[datetime, str, Mapping[str, str]]], period: tuple[datetime, datetime] | None
 ) -> Display:
-    """Draw the verdict of each test case over the period: runs are when, which record, and its verdicts by test case.
+    """Draw the verdict of each test case over the period: its runs are when, which record, and verdicts by test case.
 
     Of several runs in one cell the worst verdict is drawn; the table has each.
     """
     title, columns = "Verdicts over the period", ["Test case", "Run", "Began", "Verdict"]
-    within = [run for run in runs if period and period[0] <= run[0] < period[1]]
-    cases = sorted({case for _, _, verdicts in within for case in verdicts})
+    cases = sorted({case for _, _, verdicts in runs for case in verdicts})
     if not cases or period is None:
         return chart(title, _NOTHING, notice(_NOTHING), columns, [])
     start, end = period
-    rows: Cells = {case: _worst_by_cell(case, within, start, end) for case in cases}
-    tally = Counter(verdict for _, _, verdicts in within for verdict in verdicts.values())
+    rows: Cells = {case: _worst_by_cell(case, runs, start, end) for case in cases}
+    tally = Counter(verdict for _, _, verdicts in runs for verdict in verdicts.values())
     alt = (
-        f"Timeline of {count(len(cases), 'test case')} in {count(len(within), 'run')}, {start:%Y-%m-%d} to "
+        f"Timeline of {count(len(cases), 'test case')} in {count(len(runs), 'run')}, {start:%Y-%m-%d} to "
         f"{end:%Y-%m-%d}: {', '.join(f'{tally[each]:,} {VERDICTS[each].word}' for each in _WORST if tally[each])}."
     )
-    failed = [case for case in cases if any(verdicts.get(case) == Verdict.FAIL for _, _, verdicts in within)]
+    failed = [case for case in cases if any(verdicts.get(case) == Verdict.FAIL for _, _, verdicts in runs)]
     alt += f" Failed at some time: {listed(failed)}." if failed else ""
     table = [
         [plain(case), plain(name), f"{when:%Y-%m-%d %H:%M} UTC", VERDICTS[verdicts[case]].word]
         for case in cases
-        for when, name, verdicts in within
+        for when, name, verdicts in runs
         if case in verdicts
     ]
     used = [each for each in _WORST if tally[each]]
@@ -76,7 +75,8 @@ def _worst_by_cell(
     cells: list[Verdict | None] = [None] * _COLUMNS
     for when, _, verdicts in runs:
         if case in verdicts:
-            at, verdict = int((when - start) / (end - start) * _COLUMNS), Verdict(verdicts[case])
+            # a run may have begun a moment behind the end, by its own clock
+            at, verdict = min(int((when - start) / (end - start) * _COLUMNS), _COLUMNS - 1), Verdict(verdicts[case])
             known = cells[at]
             cells[at] = verdict if known is None else min(known, verdict, key=_WORST.index)
     return [VERDICTS[verdict] if verdict else None for verdict in cells]

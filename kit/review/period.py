@@ -171,9 +171,15 @@ class Review:
     logged: tuple[Logged, ...] = ()
 
     def within(self, moment: datetime) -> bool:
-        """Return whether a moment lies within the period; AWS's clock tells of now by the second, which counts too."""
-        start, end = self.period
-        return start <= moment < end or moment == end == self.now
+        """Return whether a moment lies within the period."""
+        return self.period[0] <= moment and not self.behind(moment)
+
+    def behind(self, moment: datetime) -> bool:
+        """Return whether a moment lies behind the period: nothing that was looked at does where it ends now.
+
+        A run is dated by its machine's clock, which can be ahead of AWS's, and that tells of now in whole seconds.
+        """
+        return moment >= self.period[1] != self.now
 
     def why_unknown(self, start: datetime, end: datetime, names: Collection[str] | None = None) -> str:
         """Return why the events of a time are not all known, those of these names if any are named, as a full
