@@ -4,7 +4,7 @@ import gzip
 import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -45,6 +45,8 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from kit.collect import deliveries
+from kit.collect.objects import Progress
+from kit.digests.objects import Listing, Query, Read, Wanted
 from kit.findings import Verdict
 
 pytestmark = pytest.mark.pinned
@@ -64,9 +66,10 @@ OUTSIDE = [place for place in WORLD.places() if place not in {*DIGESTS, *LOGS}]
 
 
 @contextmanager
-def batches(days: int) -> Iterator[None]:
-    """Collect so many days at first, and then one at a time."""
-    with patch.object(deliveries, "_DAYS", days), patch.object(deliveries, "_BATCH", 0):
+def batches(days: int, areas: int = 128) -> Iterator[None]:
+    """Collect of so many accounts and Regions at a time, so many days at first, and then one at a time."""
+    size = {"_AREAS": areas, "_DAYS": days, "_BATCH": 0}
+    with patch.multiple(deliveries, **size):
         yield
 
 
@@ -323,12 +326,14 @@ def _delivered(clean: tuple[list[Shape], tuple[datetime, datetime], datetime]) -
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
-@given(_clean(), st.sampled_from([2, 4]))
-def test_every_clean_world_passes(clean: tuple[list[Shape], tuple[datetime, datetime], datetime], days: int) -> None:
+@given(_clean(), st.sampled_from([2, 4]), st.sampled_from([1, 2, 128]))
+def test_every_clean_world_passes(
+    clean: tuple[list[Shape], tuple[datetime, datetime], datetime], days: int, areas: int
+) -> None:
     world, own = _delivered(clean)
     (shape, *others), window, now = clean
     assume(any(log.minute >= window[0] for one in own for log in one.logs))
-    with batches(days):
+    with batches(days, areas):
         scope = {"others": tuple(trail_of(other) for other in others)}
         outcome = judge(world, shape, window, now, scope=scope)
     assert outcome.open == {}
@@ -362,12 +367,14 @@ def _overwritten(world: World, place: Place) -> None:
 @given(
     _clean(),
     st.sampled_from([2, 4]),
+    st.sampled_from([1, 2, 128]),
     st.data(),
     st.sampled_from([_dropped, _other_content, _no_checksum, _not_encrypted, _marked_deleted, _overwritten]),
 )
 def test_no_spoilt_world_passes(
     clean: tuple[list[Shape], tuple[datetime, datetime], datetime],
     days: int,
+    areas: int,
     data: st.DataObject,
     spoil: Callable[[World, Place], None],
 ) -> None:
@@ -379,7 +386,7 @@ def test_no_spoilt_world_passes(
         )
     )
     spoil(world, place)
-    with batches(days):
+    with batches(days, areas):
         scope = {"others": tuple(trail_of(other) for other in others)}
         outcome = judge(world, shape, window, now, scope=scope)
     assert outcome.verdict is FAIL, outcome.open
@@ -399,6 +406,37 @@ def test_a_window_of_weeks_is_collected_batch_by_batch() -> None:
     assert outcome.delivery.logs.intact == sum(len(one.logs) for one in digests)
     assert any(f"{log.minute:%H%M}" == "2359" for one in digests for log in one.logs)
     assert max(Counter((one.bucket, one.key) for one in objects.read if not one.keep).values()) == 1
+
+
+def test_an_organization_is_collected_a_few_accounts_at_a_time() -> None:
+    class Counted(FakeObjects):
+        """Counts the objects that are listed and read at a time."""
+
+        most = 0
+
+        def list_folders(self, queries: Sequence[Query]) -> list[Listing]:
+            listings = super().list_folders(queries)
+            self.most = max(self.most, sum(len(listing.objects) for listing in listings))
+            return listings
+
+        def read_objects(self, wanted: Sequence[Wanted], progress: Progress) -> list[Read]:
+            self.most = max(self.most, len(wanted))
+            return super().read_objects(wanted, progress)
+
+    def collected(accounts: int) -> tuple[Outcome, Counted, int]:
+        members = tuple(f"{number:012}" for number in range(1, accounts))
+        shape = replace(SHAPE, organization=ORGANIZATION, accounts=(ACCOUNT, *members))
+        world = delivered(shape)
+        objects = Counted(world)
+        with batches(4, 6):
+            return judge(world, shape, WINDOW, cases=CHECKS, objects=objects), objects, len(world.places())
+
+    (few, at_once, there), (many, at_a_time, more) = collected(3), collected(12)
+    assert few.open == many.open == {}
+    assert more == 4 * there
+    assert many.delivery.logs.intact == 4 * few.delivery.logs.intact > 0
+    assert at_a_time.most <= at_once.most + len(REGIONS)  # and what tells where the trail delivered before
+    assert few.delivery.sample == many.delivery.sample
 
 
 @pytest.mark.parametrize("moved", [1, 2, 4, 5, 6, 7, 9, 31])

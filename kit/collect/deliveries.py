@@ -1,6 +1,7 @@
 """Collects what a trail delivered within a window: every listing, digest and log, verified as it is read.
 
-The objects of a few days are listed, read and reconciled at a time, so that memory does not grow with the window.
+The objects of a few accounts and Regions and of a few days are listed, read and reconciled at a time, so that memory
+grows neither with an organization nor with the window.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +18,7 @@ from kit.collect.calls import LIST_PUBLIC_KEYS
 from kit.collect.objects import Objects
 from kit.collect.places import AFTER, DeliveryScope, Places
 from kit.collect.readers import Readers
-from kit.digests.chain import ChainBuilder
+from kit.digests.chain import Chain, ChainBuilder
 from kit.digests.digest import PublicKey, RawDigest, Verified, verify_digest
 from kit.digests.names import DIGESTS, ChainName, DigestName, Place, digest_name, log_name
 from kit.digests.names import LOGS as LOG_FILES
@@ -28,6 +29,7 @@ from kit.digests.sample import Sample, choose_sample
 from kit.snapshot import Answer, Delivery, Trail
 
 _BEFORE = timedelta(hours=3)
+_AREAS = 128
 _DAYS = 4
 _BATCH = 20_000
 _CARRIED = timedelta(hours=12)
@@ -92,29 +94,43 @@ class _Collection:
         self.tallies: dict[Owner, Tally] = {self.owner: Tally()}
         self.digests = Tally()
         self.areas: dict[tuple[str, str], _Area] = {}
+        self.chains: dict[tuple[str, str], Chain] = {}
         self.keys: dict[str, Future[Answer[Mapping[str, PublicKey]]]] = {}
         self.unlisted: set[tuple[str, str]] = set()
         self.sample: Sample | None = None
         self.newest: datetime | None = None
         self.example: Read | None = None
         self.key = key_arn(trail.key.named, trail.key.metadata) if trail.key else None
+        start, end = scope.window
+        self.last = min(end + AFTER, max(scope.now, start)).date()
 
     def run(self) -> Delivery:
         """Collect batch by batch, and return what all of them gave."""
         accounts = self.where.accounts()
         required = self.where.required(accounts)
         self._ask_keys(region for _, region in required)
-        start, end = self.scope.window
-        day, last = (start - _BEFORE).date(), min(end + AFTER, max(self.scope.now, start)).date()
-        days = _DAYS
-        ahead = [query for *_, query in self._folders(required, day, min(day + timedelta(days=days - 1), last))]
+        ahead = [query for *_, query in self._folders(required[:_AREAS], *self._first_days())]
         areas = self.where.areas(accounts, required, ahead)
-        while day <= last:
-            until = min(day + timedelta(days=days - 1), last)
-            count = self._batch(self._folders(areas, day, until), until, final=until == last)
+        # all days of some areas before the next ones: what a day leaves over is an area's own, and settled with it
+        for first in range(0, len(areas), _AREAS):
+            self._collect(areas[first : first + _AREAS])
+        return self._close(required)
+
+    def _collect(self, areas: Sequence[tuple[str, str]]) -> None:
+        """Collect what was delivered for some accounts and Regions, in more days at a time the less there is."""
+        day, until = self._first_days()
+        days = _DAYS
+        while day <= self.last:
+            count = self._batch(self._folders(areas, day, until), until, final=until == self.last)
             days = max(1, min(days * 4, days * _BATCH // max(count, 1)))
             day = until + timedelta(days=1)
-        return self._close(required)
+            until = min(day + timedelta(days=days - 1), self.last)
+        self._close_areas()
+
+    def _first_days(self) -> tuple[date, date]:
+        """Return the first and last day of the first batch."""
+        day = (self.scope.window[0] - _BEFORE).date()
+        return day, min(day + timedelta(days=_DAYS - 1), self.last)
 
     def _folders(
         self, areas: Iterable[tuple[str, str]], first: date, last: date
@@ -308,15 +324,17 @@ class _Collection:
                 return chosen
         return None
 
-    def _close(self, required: Sequence[tuple[str, str]]) -> Delivery:
-        status = self.trail.status.value or {}
-        started = status.get("StartLoggingTime")
+    def _close_areas(self) -> None:
+        """Close the chains of accounts and Regions that are done, and keep nothing else of these."""
+        started = (self.trail.status.value or {}).get("StartLoggingTime")
         started = started.astimezone(UTC) if isinstance(started, datetime) else None
-        chains = {}
         for (account, region), area in sorted(self.areas.items()):
             builder = area.builders.get(ChainName(account, region, *self.owner))
             if builder is not None:
-                chains[account, region] = builder.close(started, self.scope.window[1])
+                self.chains[account, region] = builder.close(started, self.scope.window[1])
+        self.areas.clear()
+
+    def _close(self, required: Sequence[tuple[str, str]]) -> Delivery:
         return Delivery(
             trail=self.trail.arn,
             window=self.scope.window,
@@ -324,7 +342,7 @@ class _Collection:
             settled=self.scope.settled,
             places=tuple(self.where.places),
             required=tuple(required),
-            chains=chains,
+            chains=self.chains,
             newest_digest=self.newest,
             digests=self.digests,
             logs=self.tallies[self.owner],
