@@ -34,6 +34,7 @@ from kit.findings import Finding, Verdict, roll_up
 from kit.parameters import RunParameters
 from kit.present.period_charts import timeline
 from kit.review.drift import State
+from kit.review.logged import Logged
 from kit.review.period import Restored
 from kit.review.state import state
 from kit.snapshot import Answer, Snapshot
@@ -301,6 +302,42 @@ def test_a_trail_of_the_same_name_elsewhere_is_another():
     elsewhere = TRAIL.replace(REGION, "us-east-1")
     made = month(events=events(event("StopLogging", MOMENT, TRAIL)))
     assert verdicts(made, narrowed(resources=[elsewhere]))["PQ-04"] is FAIL
+
+
+VERSIONED = drifted(**{"bucket/versioning/Status": "Suspended"})
+STOPPED = drifted(**{"logging/IsLogging": False})
+
+
+@pytest.mark.parametrize(
+    ("settings", "resource", "verdict"),
+    [
+        pytest.param(VERSIONED, BUCKET, OPEN, id="its bucket by name"),
+        pytest.param(VERSIONED, f"arn:aws:s3:::{BUCKET}", OPEN, id="its bucket by ARN"),
+        pytest.param(VERSIONED, f"arn:aws:s3:::{BUCKET}-other", FAIL, id="another bucket"),
+        pytest.param(VERSIONED, TRAIL, FAIL, id="its trail"),
+        pytest.param(STOPPED, TRAIL, OPEN, id="the trail by ARN"),
+        pytest.param(STOPPED, "gxp-trail", OPEN, id="the trail by name"),
+        pytest.param(STOPPED, "trail/gxp-trail", FAIL, id="a part of an ARN"),
+        pytest.param(STOPPED, KEY, FAIL, id="its key"),
+    ],
+)
+def test_what_drifted_of_bucket_and_trail_is_covered_by_a_control_that_names_them(settings, resource, verdict):
+    made = since(MOMENT, settings, now=False)
+    behind = [one for one in made.review.records if one.run.began >= MOMENT]
+    made = replace(made, review=replace(made.review, now=behind[-1].run.ended, period=(START, behind[-1].run.ended)))
+    found = [
+        one for one in judged(made, narrowed(resources=[resource]))["PQ-04"] if behind[0].run.record_id in one.resource
+    ]
+    assert found[0].verdict is verdict
+
+
+def test_an_event_that_aws_refused_made_no_change():
+    refused = event("DisableKey", MOMENT, KEY, error="AccessDenied")
+    (found,) = [
+        one for one in judged(since(MOMENT, DISABLED, refused), parameters())["PQ-04"] if " to " in one.resource
+    ]
+    assert found.verdict is FAIL
+    assert "no event tells who did it" in found.message
 
 
 @fault("the key was disabled, and no event tells of it", PQ_04=FAIL)
@@ -838,6 +875,77 @@ def test_the_longest_time_without_a_run_counts_from_before_the_period_to_its_end
     (finding,) = CASES["PQ-01"].judge(month(), parameters())
     assert finding.actual["IQ at least every so many days"].startswith("18.0 days, from 2026-03-11")
     assert timedelta(days=18) == END - (START + 10 * DAY)
+
+
+def test_two_records_that_nobody_can_read_are_both_named():
+    (finding,) = CASES["PQ-02"].judge(runs(lambda run: run, unread=("IQ-a", "OQ-b")), parameters())
+    assert "The register does not hold IQ-a, OQ-b; of which target that is can't be read." in finding.message
+
+
+def test_a_run_that_does_not_tell_what_it_read_leaves_nothing_open_where_others_read_every_day():
+    silent = reviewed(run_of("OQ", START + 10 * DAY), month().review.records[0].state)
+    register = month().review.register
+    made = month(
+        register=replace(register, runs=(*register.runs, silent.run)), records=(*month().review.records, silent)
+    )
+    assert verdicts(made, parameters())["PQ-06"] is Verdict.PASS
+
+
+def test_a_trail_that_the_parameters_name_is_judged_though_nothing_shows_it():
+    gone = TRAIL.replace("gxp-trail", "gone")
+    for case in ("PQ-05", "PQ-06"):
+        found = {
+            one.resource: one.verdict for one in CASES[case].judge(month(), parameters(expected={"trail_arn": gone}))
+        }
+        assert found[TRAIL] is Verdict.PASS
+        assert found[gone] in (FAIL, OPEN)
+
+
+EARLIER = parameters(expected={"review": {"iq_every_days": 35, "oq_every_days": 8, "changed_back_known": False}})
+BEGINS = START + 5 * DAY
+
+
+def settings_known(told: RunParameters, **changed: Any) -> Finding:
+    """Return what PQ-04 says of the settings of a month whose events are known from `BEGINS` on."""
+    made = month(**{"asked": (BEGINS, NOW)} | changed)
+    (finding,) = CASES["PQ-04"].judge(made, told)
+    return finding
+
+
+def test_what_was_changed_and_changed_back_before_the_event_history_is_open_or_told_as_not_looked_for():
+    assert settings_known(parameters()).verdict is OPEN
+    found = settings_known(EARLIER)
+    assert found.verdict is Verdict.PASS
+    beyond = "before 2026-03-06 00:00 UTC, where nothing drifted"
+    assert found.message == (
+        "The settings are known over the period: nothing changed; "
+        f"what was changed and changed back {beyond}, was not looked for."
+    )
+    assert found.observations["changed and changed back, not looked for"] == beyond
+    assert found.actual["events of the period"] == ["event history from 2026-03-06 00:00 UTC to 2026-03-29 06:00 UTC"]
+    whole = settings_known(EARLIER, asked=(START, NOW))
+    assert whole.message == "The settings are known over the period: nothing changed."
+
+
+def test_what_the_event_history_holds_must_be_known_all_the_same():
+    denied = {(REGION, "StopLogging"): Answer("cloudtrail:LookupEvents", ("E-e",), absence=DENIED)}
+    assert settings_known(EARLIER, events=events() | denied).verdict is OPEN
+
+
+def test_a_period_before_the_event_history_is_known_by_what_drifted():
+    found = settings_known(EARLIER, asked=(NOW, NOW), events={})
+    assert found.verdict is Verdict.PASS
+    assert found.actual["events of the period"] == "nothing drifted"
+    assert "changed back before 2026-03-29 00:00 UTC" in found.message
+
+
+def test_the_time_of_log_files_is_told():
+    logged = Logged((START, BEGINS), (), "No log file could be read.", {})
+    found = settings_known(parameters(), logged=(logged,))
+    assert found.verdict is OPEN
+    assert (
+        "log files from 2026-03-01 00:00 UTC to 2026-03-06 00:00 UTC: nothing" in found.actual["events of the period"]
+    )
 
 
 SECOND = timedelta(seconds=1)

@@ -452,7 +452,7 @@ class TestCommand:
             sealed = conduct(file, ["IQ"], tmp_path, engine.threads(1), lambda *_: None)
         (finding,) = [one for one in without_time(sealed.folder / "findings.json") if one["test_case"] == "VS-01"]
         assert finding["verdict"] == "FAIL"
-        assert finding["message"] == f"1 active account of the organization was no target: {OTHER_ACCOUNT}."
+        assert finding["message"] == f"The round leaves out 1 active account of the organization: {OTHER_ACCOUNT}."
 
     def test_excluded_with_a_reason_it_is_no_target(self, call, sandbox, tmp_path) -> None:
         excluded = [{"account_id": OTHER_ACCOUNT, "reason": "holds no GxP data"}]

@@ -118,6 +118,12 @@ class TestScope:
         assert finding.verdict is verdict
         assert finding.evidence
 
+    def test_every_account_that_was_left_out_is_named(self) -> None:
+        listed = members(*ACCOUNTS.values(), "444444444444", "333333333333")
+        (finding,) = judge("VS-01", accounts=listed, organization=True)
+        said = "The round leaves out 2 active accounts of the organization: 333333333333, 444444444444."
+        assert finding.message == said
+
     def test_accounts_that_were_not_asked_for_leave_it_open(self) -> None:
         (finding,) = judge("VS-01", organization=True)
         assert finding.verdict is OPEN
@@ -149,6 +155,8 @@ class TestRecords:
         records = tuple(told(t, p, account_id="") for t in ACCOUNTS for p in ("IQ", "OQ"))
         snapshot = Snapshot(NOTHING, NOTHING, {}, (), None, summary=Summary(records, None))
         assert verdicts(CASES["VS-02"].judge(snapshot, embedded)) == [PASS, PASS]
+        (listed,) = CASES["VS-01"].judge(snapshot, embedded)
+        assert listed.observations["targets"] == ["one embedded account", "two embedded account"]
 
 
 class TestVerdicts:
@@ -157,12 +165,17 @@ class TestVerdicts:
         [
             ({"verdict": "FAIL", "test_cases": {"OQ-01": "PASS", "OQ-04": "FAIL"}}, FAIL, "OQ: OQ-04 FAIL."),
             ({"verdict": "INCONCLUSIVE", "test_cases": {"OQ-09": "NOT_EXECUTED"}}, OPEN, "OQ: OQ-09 NOT EXECUTED."),
+            (
+                {"verdict": "FAIL", "test_cases": {"OQ-05": "NOT_EXECUTED", "OQ-04": "FAIL"}},
+                FAIL,
+                "OQ: OQ-04 FAIL, OQ-05 NOT EXECUTED.",
+            ),
             ({"verdict": "FAIL", "test_cases": {}}, FAIL, "OQ: FAIL."),
             ({"missing": "no run was started"}, OPEN, "OQ left no record that counts: no run was started."),
             ({"problem": "it was altered"}, OPEN, "OQ left no record that counts: it was altered."),
             ({"unread": "no permission"}, OPEN, "OQ left no record that counts: no permission."),
         ],
-        ids=["fail", "open", "fail-without-cases", "missing", "altered", "unread"],
+        ids=["fail", "open", "fail-and-open", "fail-without-cases", "missing", "altered", "unread"],
     )
     def test_one_verdict_changes_its_target_alone(self, changed: Any, verdict: Verdict, words: str) -> None:
         one, two = judge("VS-03", told("two", "OQ", **changed))
@@ -178,8 +191,9 @@ class TestAlike:
                 {"catalogue_sha256": "other"},
                 "OQ was not the same protocol everywhere: c-OQ by 1 (one); other by 1 (two).",
             ),
+            ({"catalogue_sha256": "0123456789abcdef"}, "everywhere: 0123456789ab by 1 (two); c-OQ by 1 (one)."),
         ],
-        ids=["version", "protocol"],
+        ids=["version", "protocol", "protocol-by-hash"],
     )
     def test_what_was_made_otherwise_fails(self, changed: Any, words: str) -> None:
         (finding,) = judge("VS-04", told("two", "OQ", **changed))

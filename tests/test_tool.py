@@ -286,6 +286,29 @@ def test_test_cases_that_follow_one_another_are_told_as_a_span(changes: tuple[st
     assert finding.observations == {}
 
 
+@pytest.mark.parametrize(
+    ("verdicts", "told"),
+    [
+        ({"IQ-02": "INCONCLUSIVE", "IQ-03": "INCONCLUSIVE"}, {"INCONCLUSIVE": "all"}),
+        ({"IQ-02": "FAIL", "IQ-03": "INCONCLUSIVE"}, {"INCONCLUSIVE": "IQ-03"}),
+        ({"IQ-02": "NOT_APPLICABLE", "IQ-03": "FAIL"}, {"NOT APPLICABLE": "IQ-02"}),
+    ],
+)
+def test_a_test_case_that_changed_otherwise_than_to_fail_is_told(verdicts: dict[str, str], told: Any) -> None:
+    one = Challenge(("no-trail",), tuple(verdicts), verdicts | {"IQ-01": "PASS"}, {})
+    fault = KnownFault("no-trail", "", tuple(verdicts), "")
+    (finding,) = judged(
+        "TQ-02", replace(SOUND, test_cases=("IQ-01", "IQ-02", "IQ-03"), faults=(fault,), challenges=(one,))
+    )
+    assert finding.observations == told
+
+
+def test_faults_that_are_not_combined_are_named_by_the_reason() -> None:
+    alone = tuple(KnownFault(name, "", ("IQ-02",), "it takes the account away") for name in ("no-trail", "gone"))
+    total, *_ = judged("TQ-03", replace(SOUND, faults=alone))
+    assert total.observations["not combined"] == {"it takes the account away": "no-trail, gone"}
+
+
 @pytest.mark.pinned(False)
 class TestWithoutRecords:
     """A kit that makes no record of an account: what can't be challenged is told, and nothing passes for it."""

@@ -45,12 +45,13 @@ def vs_01(snapshot: Snapshot, parameters: RunParameters) -> list[Finding]:
         active = {one.id: one.name for one in listed.value if one.active}
         targets = {one.account_id for one in of.targets}
         left_out = sorted(set(active) - targets - set(excluded))
-        sentence = f"{count(len(left_out), 'active account')} of the organization was no target: {', '.join(left_out)}."
+        accounts = count(len(left_out), "active account")
+        sentence = f"The round leaves out {accounts} of the organization: {', '.join(left_out)}."
         judgement.expect("active accounts left out", [], left_out, otherwise=sentence)
         judgement.observe("active accounts", len(active))
         judgement.observe("excluded", excluded)
         judgement.observe("not active", [one.id for one in listed.value if not one.active])
-        passed = f"Each of the {count(len(active), 'active account')} was a target"
+        passed = f"Every active account, {len(active):,} in all, was a target"
         return [judgement.finding(f"{passed}, or is excluded with a reason." if excluded else f"{passed}.")]
 
     return _of_round("VS-01", snapshot, parameters, judge)
