@@ -30,6 +30,7 @@ from fixtures.period import (
 )
 
 from kit.catalogue import protocol
+from kit.checks.control import explaining
 from kit.findings import Finding, Verdict, roll_up
 from kit.parameters import RunParameters
 from kit.present.period_charts import timeline
@@ -292,6 +293,12 @@ def test_a_change_control_of_that_time_that_covers_something_else_is_named():
     assert "under no change control (CC-1 is of that time, and covers something else)" in found[0].message
 
 
+def test_all_change_controls_of_that_time_that_cover_something_else_are_named():
+    two = [CONTROL | {"events": ["PutKeyPolicy"]}, CONTROL | {"id": "CC-2", "resources": [OTHER_KEY]}]
+    found = CASES["PQ-04"].judge(since(MOMENT, DISABLED, DISABLING), parameters(execution={"change_controls": two}))
+    assert "under no change control (CC-1, CC-2 are of that time, and cover something else)" in found[0].message
+
+
 @pytest.mark.parametrize("resource", [BUCKET, f"arn:aws:s3:::{BUCKET}"])
 def test_a_change_control_names_a_bucket_by_name_or_arn(resource):
     made = month(events=events(event("PutBucketPolicy", MOMENT, BUCKET)))
@@ -329,6 +336,14 @@ def test_what_drifted_of_bucket_and_trail_is_covered_by_a_control_that_names_the
         one for one in judged(made, narrowed(resources=[resource]))["PQ-04"] if behind[0].run.record_id in one.resource
     ]
     assert found[0].verdict is verdict
+
+
+def test_a_change_control_names_a_role_below_a_path():
+    changed = event("PutRolePolicy", MOMENT, "Reader")
+    (control,) = narrowed(resources=[f"arn:aws:iam::{ACCOUNT}:role/gxp/team/Reader"]).execution.change_controls
+    (other,) = narrowed(resources=[f"arn:aws:iam::{ACCOUNT}:role/Reader/Writer"]).execution.change_controls
+    assert explaining(changed, [control]) == (["CC-1"], [])
+    assert explaining(changed, [other]) == ([], ["CC-1"])
 
 
 def test_an_event_that_aws_refused_made_no_change():

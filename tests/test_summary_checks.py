@@ -101,6 +101,16 @@ class TestScope:
         assert finding.verdict is NOT_APPLICABLE
         assert finding.observations["targets"] == ["one 111111111111", "two 222222222222"]
 
+    def test_an_embedded_account_is_told_as_one(self) -> None:
+        of = parameters()
+        targets = [{"name": "one"}, {"name": "two", "account_id": ACCOUNTS["two"]}]
+        listed = RunParameters.load(of.model_dump(mode="json", exclude_none=True) | {
+            "of_round": of.of_round.model_dump(mode="json", exclude_none=True) | {"targets": targets},
+        })  # fmt: skip
+        snapshot = Snapshot(NOTHING, NOTHING, {}, (), None, summary=Summary((), None))
+        (finding,) = CASES["VS-01"].judge(snapshot, listed)
+        assert finding.observations["targets"] == ["one embedded account", "two 222222222222"]
+
     @pytest.mark.parametrize(
         ("listed", "stated", "verdict"),
         [
@@ -155,8 +165,6 @@ class TestRecords:
         records = tuple(told(t, p, account_id="") for t in ACCOUNTS for p in ("IQ", "OQ"))
         snapshot = Snapshot(NOTHING, NOTHING, {}, (), None, summary=Summary(records, None))
         assert verdicts(CASES["VS-02"].judge(snapshot, embedded)) == [PASS, PASS]
-        (listed,) = CASES["VS-01"].judge(snapshot, embedded)
-        assert listed.observations["targets"] == ["one embedded account", "two embedded account"]
 
 
 class TestVerdicts:

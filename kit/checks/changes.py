@@ -179,7 +179,8 @@ def _judge_event(event: Event, source: _Source, made: list[Change], controls: It
     judgement = Judgement("PQ-04", f"{event.name} {event.id}")
     judgement.rest_on(source.evidence)
     ids, others = explaining(event, controls)
-    beside = f" ({', '.join(others)} is of that time, and covers something else)" if others else ""
+    words = "is of that time, and covers" if len(others) == 1 else "are of that time, and cover"
+    beside = f" ({', '.join(others)} {words} something else)" if others else ""
     sentence = f"{event.sentence}, under no change control{beside}{_values(made)}."
     name, expected, actual = "change control", "one of that time that covers it", ids or f"{_NONE_KNOWN}{beside}"
     if ids or source.proven:
