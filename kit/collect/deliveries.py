@@ -102,14 +102,14 @@ class _Collection:
         self.example: Read | None = None
         self.key = key_arn(trail.key.named, trail.key.metadata) if trail.key else None
         start, end = scope.window
-        self.last = min(end + AFTER, max(scope.now, start)).date()
+        self.first, self.last = (start - _BEFORE).date(), min(end + AFTER, max(scope.now, start)).date()
 
     def run(self) -> Delivery:
         """Collect batch by batch, and return what all of them gave."""
         accounts = self.where.accounts()
         required = self.where.required(accounts)
         self._ask_keys(region for _, region in required)
-        ahead = [query for *_, query in self._folders(required[:_AREAS], *self._first_days())]
+        ahead = [query for *_, query in self._folders(required[:_AREAS], self.first, self._until(self.first, _DAYS))]
         areas = self.where.areas(accounts, required, ahead)
         # all days of some areas before the next ones: what a day leaves over is an area's own, and settled with it
         for first in range(0, len(areas), _AREAS):
@@ -118,19 +118,17 @@ class _Collection:
 
     def _collect(self, areas: Sequence[tuple[str, str]]) -> None:
         """Collect what was delivered for some accounts and Regions, in more days at a time the less there is."""
-        day, until = self._first_days()
-        days = _DAYS
+        day, days = self.first, _DAYS
         while day <= self.last:
+            until = self._until(day, days)
             count = self._batch(self._folders(areas, day, until), until, final=until == self.last)
             days = max(1, min(days * 4, days * _BATCH // max(count, 1)))
             day = until + timedelta(days=1)
-            until = min(day + timedelta(days=days - 1), self.last)
         self._close_areas()
 
-    def _first_days(self) -> tuple[date, date]:
-        """Return the first and last day of the first batch."""
-        day = (self.scope.window[0] - _BEFORE).date()
-        return day, min(day + timedelta(days=_DAYS - 1), self.last)
+    def _until(self, day: date, days: int) -> date:
+        """Return the last of so many days from one on, as far as the window reaches."""
+        return min(day + timedelta(days=days - 1), self.last)
 
     def _folders(
         self, areas: Iterable[tuple[str, str]], first: date, last: date
