@@ -12,6 +12,7 @@ from fixtures.period import (
     DAY,
     DENIED,
     END,
+    EVERY,
     HOUR,
     KEY,
     NOW,
@@ -87,6 +88,13 @@ def runs(edit: Callable[[Any], Any | None], **more: Any) -> Snapshot:
     register = month().review.register
     found = [edited for one in register.runs if (edited := edit(one)) is not None]
     return month(register=replace(register, runs=tuple(found), **more))
+
+
+def beside(one: Any, **more: Any) -> Snapshot:
+    """Return the month with one more run and its record."""
+    review = month().review
+    register = replace(review.register, runs=(*review.register.runs, one.run))
+    return month(register=register, records=(*review.records, one), **more)
 
 
 def drifted(**values: Any) -> State:
@@ -453,7 +461,7 @@ def _():
 
 @fault("changes need no change control", PQ_04=NOT)
 def _():
-    needed = {"iq_every_days": 35, "oq_every_days": 8, "every_change_explained": False}
+    needed = EVERY | {"every_change_explained": False}
     return since(MOMENT, DISABLED, DISABLING), parameters(expected={"review": needed})
 
 
@@ -469,7 +477,7 @@ def _():
 
 @fault("a day that no run read, where that is not required")
 def _():
-    needed = {"iq_every_days": 35, "oq_every_days": 8, "every_day_covered": False}
+    needed = EVERY | {"every_day_covered": False}
     made = covering(1, lambda one: replace(one, window=(one.window[0] + 26 * HOUR, one.window[1])))
     return made, parameters(expected={"review": needed})
 
@@ -603,7 +611,7 @@ def _():
 
 @fault("archives need not be restored")
 def _():
-    needed = {"iq_every_days": 35, "oq_every_days": 8, "archived_restored": False}
+    needed = EVERY | {"archived_restored": False}
     return archived(), parameters(expected={"review": needed})
 
 
@@ -899,11 +907,7 @@ def test_two_records_that_nobody_can_read_are_both_named():
 
 def test_a_run_that_does_not_tell_what_it_read_leaves_nothing_open_where_others_read_every_day():
     silent = reviewed(run_of("OQ", START + 10 * DAY), month().review.records[0].state)
-    register = month().review.register
-    made = month(
-        register=replace(register, runs=(*register.runs, silent.run)), records=(*month().review.records, silent)
-    )
-    assert verdicts(made, parameters())["PQ-06"] is Verdict.PASS
+    assert verdicts(beside(silent), parameters())["PQ-06"] is Verdict.PASS
 
 
 def test_a_trail_that_the_parameters_name_is_judged_though_nothing_shows_it():
@@ -916,7 +920,7 @@ def test_a_trail_that_the_parameters_name_is_judged_though_nothing_shows_it():
         assert found[gone] in (FAIL, OPEN)
 
 
-EARLIER = parameters(expected={"review": {"iq_every_days": 35, "oq_every_days": 8, "changed_back_known": False}})
+EARLIER = parameters(expected={"review": EVERY | {"changed_back_known": False}})
 BEGINS = START + 5 * DAY
 
 
@@ -969,13 +973,11 @@ SECOND = timedelta(seconds=1)
 @pytest.mark.parametrize(("end", "failed"), [(NOW, {"PQ-03"}), (NOW - SECOND, set())], ids=["now", "before"])
 def test_a_run_that_its_clock_dates_behind_now_is_one_of_a_period_up_to_now(end: datetime, failed: set[str]) -> None:
     """Its machine's clock was four seconds ahead of AWS's, which ends the period."""
-    compliant = month().review
-    last = reviewed(run_of("OQ", NOW + 4 * SECOND), compliant.records[-1].state)
+    last = reviewed(run_of("OQ", NOW + 4 * SECOND), month().review.records[-1].state)
     last = replace(last, verdicts={"OQ-08": "FAIL"}, open={"OQ-08": ("DEV-01",)})
-    register = replace(compliant.register, runs=(*compliant.register.runs, last.run))
-    made = month(period=(START, end), register=register, records=(*compliant.records, last))
+    made = beside(last, period=(START, end))
     # of its own day nothing was read
-    asked = parameters(expected={"review": {"iq_every_days": 35, "oq_every_days": 8, "every_day_covered": False}})
+    asked = parameters(expected={"review": EVERY | {"every_day_covered": False}})
     assert {case for case, verdict in verdicts(made, asked).items() if verdict is FAIL} == failed
     drawn = timeline(made)
     assert (last.run.record_id in str(drawn.data)) is bool(failed)
